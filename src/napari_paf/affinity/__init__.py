@@ -1,0 +1,1 @@
+"""Affinity: from an image to how strongly neighbouring pixels belong together."""

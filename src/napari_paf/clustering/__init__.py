@@ -1,0 +1,1 @@
+"""Clustering: from pixel affinities to superpixels."""

@@ -1,0 +1,1 @@
+"""Regions: from superpixels to objects."""
