@@ -1,0 +1,136 @@
+"""Checks of what users pass in: one sentence naming argument, value and remedy.
+
+The widgets show the same sentences and disable Run, so every check is cheap
+and runs before any work starts.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_paf._offsets import neighbour_offsets
+
+
+def check_n_segments(n_segments: Any, n_pixels: int) -> int:
+    """Return `n_segments` as an int between 1 and `n_pixels`, or raise."""
+    if isinstance(n_segments, bool) or not isinstance(n_segments, numbers.Integral):
+        raise TypeError(
+            f"n_segments={n_segments!r}: give the number of superpixels as an integer."
+        )
+    if n_segments < 1:
+        raise ValueError(f"n_segments={n_segments}: ask for at least 1 superpixel.")
+    if n_segments > n_pixels:
+        raise ValueError(
+            f"n_segments={n_segments}: there are only {n_pixels} pixels; ask for at "
+            "most that many superpixels."
+        )
+    return int(n_segments)
+
+
+def check_balance(balance: Any) -> float:
+    """Return `balance` as a finite float of at least 0, or raise."""
+    if isinstance(balance, bool) or not isinstance(balance, numbers.Real):
+        raise TypeError(f"balance={balance!r}: give a number of at least 0.")
+    if not math.isfinite(balance) or balance < 0:
+        raise ValueError(f"balance={balance}: give a finite number of at least 0.")
+    return float(balance)
+
+
+def check_connectivity(connectivity: Any, ndim: int) -> int:
+    """Return `connectivity` as an int between 1 and `ndim`, or raise."""
+    if isinstance(connectivity, bool) or not isinstance(connectivity, numbers.Integral):
+        raise TypeError(
+            f"connectivity={connectivity!r}: give an integer from 1 (faces) to "
+            f"{ndim} (all neighbours)."
+        )
+    neighbour_offsets(ndim, int(connectivity))  # raises when out of range
+    return int(connectivity)
+
+
+def check_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return `mask` as a boolean array of `shape` with a pixel inside, or raise.
+
+    ``None`` stands for all pixels.
+    """
+    if mask is None:
+        return np.ones(shape, dtype=bool)
+    array = np.asarray(mask)
+    if array.shape != shape:
+        raise ValueError(
+            f"mask of shape {array.shape}: the image has shape {shape}; give a mask "
+            "of the same shape."
+        )
+    if array.dtype.kind not in "biu":
+        raise TypeError(
+            f"mask of dtype {array.dtype}: give a boolean or integer array; pixels "
+            "that are not 0 are inside."
+        )
+    inside = array != 0
+    if not inside.any():
+        raise ValueError("mask: no pixel is inside; mark at least one.")
+    return inside
+
+
+def check_affinity(
+    affinity: ArrayLike, connectivity: Any
+) -> tuple[NDArray[np.floating], int]:
+    """Return the affinities that `connectivity` uses, and it as an int, or raise.
+
+    Parameters
+    ----------
+    affinity : (n_offsets, [plane,] row, column) array_like
+        Affinities in [0, 1]. Either one channel per axis, or one per neighbour
+        offset of at least `connectivity`.
+    connectivity : int
+        1 to the number of spatial axes.
+
+    Returns
+    -------
+    affinity : (n, *spatial) ndarray of float32 or float64
+        The channels in use: all of them, or one per axis if the channels of
+        the diagonals are still to be derived.
+    connectivity : int
+        The checked connectivity.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shape, dtype or range is not as described.
+    """
+    array = np.asarray(affinity)
+    if array.dtype.kind not in "fbiu":
+        raise TypeError(
+            f"affinity of dtype {array.dtype}: give floating-point numbers from 0 to 1."
+        )
+    if array.ndim not in (3, 4):
+        raise ValueError(
+            f"affinity of shape {array.shape}: give (n_offsets, row, column) or "
+            "(n_offsets, plane, row, column)."
+        )
+    if array.size == 0:
+        raise ValueError(f"affinity of shape {array.shape} is empty: give some pixels.")
+    ndim = array.ndim - 1
+    connectivity = check_connectivity(connectivity, ndim)
+    n_given, n_needed = len(array), len(neighbour_offsets(ndim, connectivity))
+    allowed = [len(neighbour_offsets(ndim, c + 1)) for c in range(ndim)]
+    if n_given not in allowed or ndim < n_given < n_needed:
+        raise ValueError(
+            f"affinity has {n_given} channels: for connectivity={connectivity} in "
+            f"{ndim}-D give {ndim} (one per axis) or {n_needed} (one per neighbour "
+            "offset)."
+        )
+    array = array[:n_needed]
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float64)
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 1):  # NaN fails both
+        raise ValueError(
+            f"affinity ranges from {low:g} to {high:g}: give finite values from 0 "
+            "(boundary) to 1 (same segment)."
+        )
+    return array, connectivity
