@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_paf._progress import Progress
+from napari_paf._progress import Progress, part
 from napari_paf._validation import (
     check_affinity,
     check_balance,
@@ -14,6 +14,7 @@ from napari_paf._validation import (
 )
 from napari_paf.clustering import _kernels
 from napari_paf.clustering.graph import build_graph
+from napari_paf.clustering.merging import find_merges
 
 
 def entropy_rate_superpixels(
@@ -33,20 +34,16 @@ def entropy_rate_superpixels(
     n_inside = array[0].size if inside is None else int(np.count_nonzero(inside))
     n_segments = check_n_segments(n_segments, n_inside)
     graph = build_graph(array, connectivity, inside)
-    labels, left = _kernels.greedy(
-        graph.weights, graph.steps, graph.n_inside, n_segments, balance
+    n_wanted = n_inside - n_segments
+    merges = find_merges(
+        graph, n_segments, balance, n_wanted, n_threads=n_threads, progress=progress
     )
-    if left > n_segments:
-        raise ValueError(
-            f"n_segments={n_segments}: the mask has {left} separate islands; ask for "
-            "at least that many superpixels."
-        )
-    labels = labels.reshape(graph.shape)
-    if inside is not None:  # pixels outside were numbered too
-        labels[~inside] = 0
-        _, labels = np.unique(labels, return_inverse=True)
-        labels = labels.reshape(graph.shape)
-        if inside.all():
-            labels = labels + 1
+    absorber = np.arange(graph.n_pixels, dtype=np.int32)
+    when = np.full(graph.n_pixels, n_inside, np.int32)
+    if inside is not None:
+        absorber[~inside.ravel()] = -1
+    _kernels.grow_tree(merges.first(n_wanted), graph.steps, absorber, when)
     dtype = np.uint16 if n_segments <= np.iinfo(np.uint16).max else np.uint32
-    return labels.astype(dtype)
+    labels = np.empty(graph.n_pixels, dtype)
+    _kernels.cut_tree(absorber, when, n_wanted, labels)
+    return labels.reshape(graph.shape)
