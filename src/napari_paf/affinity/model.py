@@ -1,0 +1,130 @@
+"""Affinity models: a network together with what is known about it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_paf.affinity.model_file import SUFFIX, read_model_file, write_model_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from napari_paf._offsets import Offset
+
+
+@dataclass
+class AffinityModel:
+    """A network that predicts affinities, and its card.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+        Maps images (batch, channel, *spatial) to logits (batch, offset,
+        *spatial); in evaluation mode.
+    config : dataclass instance
+        What the network was built from; ``config.architecture`` names its kind.
+    offsets : tuple of tuple of int
+        Which neighbour each channel of the output belongs to.
+    summary : dict
+        What the model was trained on, how, and the figures it reached.
+    licence : str
+        Terms of the weights.
+    name : str
+    """
+
+    network: nn.Module = field(repr=False)
+    config: Any
+    offsets: tuple[Offset, ...]
+    summary: dict[str, Any] = field(default_factory=dict, repr=False)
+    licence: str = field(default="", repr=False)
+    name: str = "unnamed"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one file; never leaves half a file behind.
+
+        Parameters
+        ----------
+        path : path-like
+            Must end in ``.safetensors``.
+
+        Raises
+        ------
+        ValueError
+            If the name does not end in ``.safetensors``.
+        """
+        card = {"summary": self.summary, "licence": self.licence, "name": self.name}
+        write_model_file(path, self.network, self.config, card)
+
+
+def load_model(name_or_path: str | os.PathLike[str]) -> AffinityModel:
+    """Return a bundled model by its name, or read one from a file.
+
+    Loading runs no code from the file.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        One of `list_models`, or the path of a ``.safetensors`` file that
+        `AffinityModel.save` has written.
+
+    Returns
+    -------
+    model : AffinityModel
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    TypeError
+        If `name_or_path` is neither text nor a path.
+    ValueError
+        If there is no such model, or the file is broken; the message says how.
+
+    Examples
+    --------
+    >>> from napari_paf import load_model
+    >>> load_model("default").offsets
+    ((0, 1), (1, 0), (1, 1), (-1, 1))
+    """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise TypeError(
+            f"name_or_path={name_or_path!r}: give the name of a bundled model or the "
+            "path of a model file."
+        )
+    path = Path(name_or_path)
+    if isinstance(name_or_path, str) and name_or_path in list_models():
+        with resources.as_file(_weights() / f"{name_or_path}{SUFFIX}") as bundled:
+            network, config, card = read_model_file(bundled)
+    elif not path.suffix and not path.exists():
+        raise ValueError(
+            f"model={str(path)!r}: there is no bundled model of this name; choose "
+            f"one of {', '.join(list_models())}, or give the path of a {SUFFIX} file."
+        )
+    else:
+        network, config, card = read_model_file(path)
+    return AffinityModel(network, config, network.offsets, **card)  # type: ignore[arg-type]
+
+
+def list_models() -> list[str]:
+    """Return the names of the models that come with the package, "default" first.
+
+    Returns
+    -------
+    names : list of str
+
+    Examples
+    --------
+    >>> from napari_paf import list_models
+    >>> list_models()[0]
+    'default'
+    """
+    names = [entry.name for entry in _weights().iterdir()]
+    stems = [name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)]
+    return sorted(stems, key=lambda stem: (stem != "default", stem))
+
+
+def _weights() -> Any:
+    return resources.files("napari_paf.affinity").joinpath("weights")

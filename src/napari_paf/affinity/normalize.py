@@ -1,0 +1,53 @@
+"""Intensity normalisation: the same picture gives the same input in every dtype."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Share of the pixels, in percent, that may lie beyond either end of the range.
+TAIL = 0.1
+
+
+def normalize_intensity(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Map the robust range of an image to -1 ... 1.
+
+    Parameters
+    ----------
+    image : ndarray
+        Any real dtype and shape. All channels share one range, so that
+        colours keep their relations.
+
+    Returns
+    -------
+    normalized : ndarray of float32
+        The percentiles 0.1 and 99.9 become -1 and 1; what lies beyond them is
+        limited to -2 ... 2. A constant image becomes 0.
+
+    Examples
+    --------
+    >>> normalize_intensity(np.arange(5, dtype=np.uint16) * 1000)
+    array([-1.002002,  -0.501001,  0.      ,  0.501001,  1.002002], dtype=float32)
+    >>> normalize_intensity(np.full((1, 2), 7))
+    array([[0., 0.]], dtype=float32)
+    """
+    values = np.asarray(image, dtype=np.float64)
+    if values.size == 0:
+        return values.astype(np.float32)
+    # Divide first: the range of huge values would overflow.
+    largest = float(np.abs(values).max())
+    if largest == 0:
+        return np.zeros(values.shape, np.float32)
+    values = values / largest
+    low, high = np.percentile(values, (TAIL, 100 - TAIL))
+    if not high > low:  # less than 0.1 % stand out: they are all there is
+        low, high = values.min(), values.max()
+    if not high > low:
+        return np.zeros(values.shape, np.float32)
+    values -= (low + high) / 2
+    values *= 2 / (high - low)
+    return np.clip(values, -2, 2, out=values).astype(np.float32)

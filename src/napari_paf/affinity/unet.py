@@ -1,0 +1,189 @@
+"""A compact U-Net that predicts affinities to all neighbours, for 2-D or 3-D images.
+
+Encoder and decoder of 3x3 convolutions on a pyramid of resolutions. Most of
+the arithmetic is at full resolution, so that level is kept narrow. All
+normalisation constants are part of the weights: the output at a pixel depends
+on the pixels within `halo` of it and on nothing else, so that tiles, batches
+and whole images agree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from napari_paf._offsets import neighbour_offsets
+from napari_paf.affinity.normalize import normalize_intensity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Size of an `AffinityUNet` and how its logits become affinities."""
+
+    architecture: str = "unet"
+    ndim: int = 2
+    channels: int = 3
+    widths: tuple[int, ...] = (16, 32, 64, 96, 160)  # one level each, finest first
+    temperature: float = 1.0  # affinity = sigmoid(logits / temperature)
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that make no network."""
+        if self.architecture != "unet":
+            raise ValueError(f"architecture={self.architecture!r}: must be 'unet'.")
+        if self.ndim not in (2, 3):
+            raise ValueError(f"ndim={self.ndim!r}: images have 2 or 3 spatial axes.")
+        if not _is_count(self.channels, 256):
+            raise ValueError(f"channels={self.channels!r}: give 1 to 256.")
+        widths = self.widths
+        if not (
+            isinstance(widths, tuple)
+            and 1 <= len(widths) <= 8
+            and all(_is_count(width, 4096) for width in widths)
+        ):
+            raise ValueError(
+                f"widths={widths!r}: give 1 to 8 levels, each of 1 to 4096 features."
+            )
+        if not (
+            isinstance(self.temperature, int | float) and 0 < self.temperature < 1e6
+        ):
+            raise ValueError(f"temperature={self.temperature!r}: give a number over 0.")
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, then batch normalisation: one convolution in eval."""
+
+    def __init__(self, ndim: int, n_in: int, n_out: int, size: int) -> None:
+        super().__init__()
+        conv = nn.Conv2d if ndim == 2 else nn.Conv3d
+        norm = nn.BatchNorm2d if ndim == 2 else nn.BatchNorm3d
+        self.conv = conv(n_in, n_out, size, padding=size // 2, bias=False)
+        self.norm = norm(n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised features, before any activation."""
+        norm, weight = self.norm, self.conv.weight
+        if self.training or norm.running_mean is None or norm.running_var is None:
+            return self.norm(self.conv(x))  # type: ignore[no-any-return]
+        # Scaling the kernel is far cheaper than a second pass over the pixels.
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        bias = norm.bias - norm.running_mean * scale
+        weight = weight * scale.view(-1, *(1,) * (weight.ndim - 1))
+        convolve = F.conv2d if weight.ndim == 4 else F.conv3d
+        return convolve(x, weight, bias, padding=self.conv.kernel_size[0] // 2)
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions, the second with a residual connection."""
+
+    def __init__(self, ndim: int, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(ndim, n_in, n_out, 3)
+        self.second = ConvNorm(ndim, n_out, n_out, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return features of `n_out` channels at the same resolution."""
+        x = F.relu_(self.first(x))
+        return F.relu_(self.second(x) + x)
+
+
+class AffinityUNet(nn.Module):
+    """U-Net from an image to one affinity logit per pixel and neighbour offset.
+
+    Parameters
+    ----------
+    config : UNetConfig
+        Number of spatial axes, input channels and features per level.
+
+    Attributes
+    ----------
+    config : UNetConfig
+    offsets : tuple of tuple of int
+        Channel ``k`` of the output is the edge from a pixel to the one at
+        ``offsets[k]`` from it.
+    halo : int
+        Receptive radius in pixels: the output at a pixel depends on the input
+        at most this far away along each axis.
+    stride : int
+        A tile whose origin is a multiple of this, cut with `halo` around it,
+        gives the same output as the whole image.
+    """
+
+    def __init__(self, config: UNetConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or UNetConfig()
+        ndim, widths = config.ndim, config.widths
+        self.offsets = neighbour_offsets(ndim, ndim)
+        levels = range(len(widths) - 1)
+        self.stride = 2 ** len(levels)
+        # Radius in units of the finest pixels. A level with spacing s: two
+        # convolutions (2 s) down, two up, up to s - 1 for where the pixel lies in
+        # its cell (pooling), and s for linear interpolation; plus the head.
+        self.halo = 1 + sum(
+            (4 if level in levels else 2) * 2**level
+            + (2 ** (level + 1) - 1 if level else 0)
+            for level in range(len(widths))
+        )
+        inputs = (config.channels, *widths)
+        self.down = nn.ModuleList(
+            Block(ndim, inputs[i], widths[i]) for i in range(len(widths))
+        )
+        self.reduce = nn.ModuleList(
+            ConvNorm(ndim, widths[i + 1], widths[i], 1) for i in levels
+        )
+        self.up = nn.ModuleList(Block(ndim, widths[i], widths[i]) for i in levels)
+        conv = nn.Conv2d if ndim == 2 else nn.Conv3d
+        self.head = conv(widths[0], len(self.offsets), 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (batch, offset, *spatial) of images (batch, channel, *spatial).
+
+        Any spatial size: the image is continued by its border pixels up to a
+        multiple of `stride`, and the result is cut.
+        """
+        ndim, size = self.config.ndim, x.shape[2:]
+        padding = [p for n in reversed(size) for p in (0, -n % self.stride)]
+        x = F.pad(x, padding, mode="replicate")
+        x = x.contiguous(
+            memory_format=torch.channels_last if ndim == 2 else torch.channels_last_3d
+        )
+        pool = F.max_pool2d if ndim == 2 else F.max_pool3d
+        mode = "bilinear" if ndim == 2 else "trilinear"
+
+        skips = []
+        for level, block in enumerate(self.down):
+            x = block(pool(x, 2) if level else x)
+            skips.append(x)
+        skips.pop()
+        for reduce, block in zip(reversed(self.reduce), reversed(self.up), strict=True):
+            x = F.interpolate(reduce(x), scale_factor=2, mode=mode)
+            x = block(x + skips.pop())
+        logits: Tensor = self.head(x)
+        for axis, n in enumerate(size, start=2):
+            logits = logits.narrow(axis, 0, n)
+        return logits
+
+    def prepare(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the network's input for a whole image (channel, *spatial).
+
+        Intensities are normalised over the whole image, so do this before
+        cutting tiles. A single channel is repeated.
+        """
+        if len(image) not in (1, self.config.channels):
+            raise ValueError(
+                f"image has {len(image)} channels: this model takes 1 or "
+                f"{self.config.channels}; choose channels, or train a model on them."
+            )
+        shape = (self.config.channels, *image.shape[1:])
+        return np.ascontiguousarray(np.broadcast_to(normalize_intensity(image), shape))
+
+
+def _is_count(value: Any, largest: int) -> bool:
+    return type(value) is int and 1 <= value <= largest

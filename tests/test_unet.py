@@ -1,0 +1,190 @@
+"""The compact U-Net: shapes, locality, tiling, dtype, and what it does to images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_paf.affinity.normalize import normalize_intensity
+from napari_paf.affinity.unet import AffinityUNet, ConvNorm, UNetConfig
+
+SMALL = UNetConfig(widths=(4, 6, 8))
+
+
+def randomized(config: UNetConfig, seed: int = 0) -> AffinityUNet:
+    """Return a network whose every parameter and statistic matters."""
+    network = AffinityUNet(config)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if not value.is_floating_point():
+                continue
+            noise = torch.rand(value.shape, generator=generator)
+            if value.ndim > 1:
+                value.copy_((noise - 0.4) / value[0].numel() ** 0.5)
+            else:
+                value.copy_(noise + 0.5 if "weight" in name or "var" in name else noise)
+    return network.eval()
+
+
+def image_of(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (16, 16), (17, 31)])
+def test_any_size(size: tuple[int, int]) -> None:
+    with torch.inference_mode():
+        logits = randomized(SMALL)(image_of(2, 3, *size))
+    assert logits.shape == (2, 4, *size)
+    assert torch.isfinite(logits).all()
+
+
+def test_volume() -> None:
+    network = randomized(UNetConfig(ndim=3, channels=1, widths=(3, 4)))
+    with torch.inference_mode():
+        logits = network(image_of(1, 1, 5, 6, 7))
+    assert logits.shape == (1, 13, 5, 6, 7)
+    assert len(network.offsets) == 13
+
+
+def test_default_is_small() -> None:
+    network = AffinityUNet()
+    assert network.offsets == ((0, 1), (1, 0), (1, 1), (-1, 1))
+    assert sum(p.numel() for p in network.parameters()) < 1_200_000
+
+
+@pytest.mark.parametrize("widths", [(4,), (4, 5), (4, 5, 6), (3, 4, 5, 6)])
+def test_output_depends_on_the_halo_only(widths: tuple[int, ...]) -> None:
+    network = randomized(UNetConfig(widths=widths)).double()
+    side = 2 * network.halo + 3 * network.stride
+    x = image_of(1, 3, side, side).double().requires_grad_()
+    for at in range(network.halo, network.halo + network.stride):
+        (grad,) = torch.autograd.grad(network(x)[0, :, at, at].sum(), x)
+        reach = grad[0].abs().sum(0).nonzero()
+        assert int((reach - at).abs().max()) <= network.halo
+
+
+@pytest.mark.parametrize("config", [SMALL, UNetConfig()])
+def test_tiles_equal_the_whole_image(config: UNetConfig) -> None:
+    network = randomized(config)
+    halo, stride = network.halo, network.stride
+    x = image_of(1, 3, 2 * halo + 3 * stride + 5, 2 * halo + 2 * stride + 3)
+    height, width = x.shape[2:]
+    cut = -(-halo // stride) * stride
+    with torch.inference_mode():
+        whole = network(x)
+        for r0, r1 in [(0, stride), (cut, cut + stride), (cut + stride, height)]:
+            for c0, c1 in [(0, 2 * stride), (cut + stride, width)]:
+                # Tiles start at a multiple of stride, with at least the halo.
+                top = max(0, r0 - cut)
+                left = max(0, c0 - cut)
+                tile = x[:, :, top : r1 + halo, left : c1 + halo]
+                part = network(tile)[:, :, r0 - top : r1 - top, c0 - left : c1 - left]
+                torch.testing.assert_close(
+                    part, whole[:, :, r0:r1, c0:c1], atol=1e-5, rtol=1e-5
+                )
+
+
+def test_batch_does_not_matter() -> None:
+    network, x = randomized(SMALL), image_of(3, 3, 20, 20)
+    with torch.inference_mode():
+        together = network(x)
+        alone = torch.cat([network(x[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_normalisation_is_folded_correctly(ndim: int) -> None:
+    layer = ConvNorm(ndim, 2, 3, 3)
+    with torch.no_grad():
+        for value in layer.norm.state_dict().values():
+            if value.is_floating_point():
+                value.uniform_(0.5, 1.5)
+    layer.eval()
+    x = image_of(1, 2, *(6,) * ndim)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            layer(x), layer.norm(layer.conv(x)), atol=1e-5, rtol=1e-5
+        )
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"ndim": 4}, "ndim=4"),
+        ({"channels": 0}, "channels=0"),
+        ({"widths": ()}, "widths="),
+        ({"widths": (10**9,)}, "widths="),
+        ({"widths": "16"}, "widths="),
+        ({"temperature": float("nan")}, "temperature=nan"),
+        ({"architecture": "vit"}, "architecture='vit'"),
+    ],
+)
+def test_impossible_configs(values: dict, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        UNetConfig(**values)
+
+
+def test_prepare_repeats_grey_and_refuses_other_channels() -> None:
+    network = AffinityUNet(SMALL)
+    grey = np.arange(12).reshape(1, 3, 4)
+    prepared = network.prepare(grey)
+    assert prepared.shape == (3, 3, 4)
+    assert prepared.dtype == np.float32
+    assert (prepared == prepared[0]).all()
+    with pytest.raises(ValueError, match="4 channels"):
+        network.prepare(np.zeros((4, 3, 4)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int64, np.float32])
+def test_same_picture_same_input_in_every_dtype(dtype: type) -> None:
+    picture = np.random.default_rng(0).integers(0, 100, (1, 20, 30))
+    expected = normalize_intensity(picture.astype(np.float64))
+    np.testing.assert_allclose(
+        normalize_intensity(picture.astype(dtype)), expected, atol=1e-6
+    )
+    # Neither gain nor offset matter.
+    scaled = picture.astype(np.float64) * 300 + 1234
+    np.testing.assert_allclose(normalize_intensity(scaled), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.full((1, 4, 4), 3.0),
+        np.zeros((1, 4, 4), np.uint8),
+        np.zeros((1, 4, 4), bool),
+        np.full((3, 2, 2), 1e308),
+        np.zeros((3, 0, 4)),
+    ],
+)
+def test_constant_image_becomes_zero(image: np.ndarray) -> None:
+    result = normalize_intensity(image)
+    assert result.shape == image.shape
+    assert not result.any()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300, 1.7e308, 5e-324])
+def test_extreme_values_stay_finite(scale: float) -> None:
+    image = np.array([[-1.0, 1.0, 0.0, 1.0]]) * scale
+    with np.errstate(all="raise", under="ignore"):
+        result = normalize_intensity(image)
+    np.testing.assert_allclose(result, [[-1, 1, 0, 1]], atol=0.01)
+
+
+def test_few_outliers_do_not_set_the_range() -> None:
+    image = np.tile(np.linspace(0, 1, 100), (100, 1))
+    burnt = image.copy()
+    burnt[0, :5] = 1e9
+    difference = normalize_intensity(burnt) - normalize_intensity(image)
+    assert np.abs(difference[1:]).max() < 0.02
+    assert normalize_intensity(burnt).max() <= 2
+
+
+def test_a_single_spot_survives() -> None:
+    image = np.zeros((1, 100, 100))
+    image[0, 50, 50] = 5
+    result = normalize_intensity(image)
+    assert result[0, 50, 50] == 1
+    assert result[0, 0, 0] == -1
