@@ -1,10 +1,14 @@
 from . import metrics as metrics
-from .clustering.entropy_rate import entropy_rate_superpixels as entropy_rate_superpixels
 from .affinity.model import AffinityModel as AffinityModel
 from .affinity.model import list_models as list_models
 from .affinity.model import load_model as load_model
+from .clustering.entropy_rate import (
+    entropy_rate_superpixels as entropy_rate_superpixels,
+)
 from .metrics import achievable_iou as achievable_iou
-from .metrics import achievable_segmentation_accuracy as achievable_segmentation_accuracy
+from .metrics import (
+    achievable_segmentation_accuracy as achievable_segmentation_accuracy,
+)
 from .metrics import boundary_precision as boundary_precision
 from .metrics import boundary_recall as boundary_recall
 from .metrics import compactness as compactness
