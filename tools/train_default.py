@@ -4,28 +4,21 @@ Usage::
 
     python tools/train_default.py BSDS500_DIR MICROSCOPY_DIR OUTPUT_DIR --steps 9000
 
-Writes ``OUTPUT_DIR/weights.safetensors`` (moving average of the weights) every
-few minutes and ``OUTPUT_DIR/log.csv``. The same arguments give the same
-weights on one CPU thread.
+Writes ``OUTPUT_DIR/default.safetensors`` every few minutes, and the loss to
+``OUTPUT_DIR/log.csv``. The same arguments give the same weights on one CPU thread.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import time
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
-import torch
-from safetensors.torch import save_file
 
-from napari_paf.affinity.unet import AffinityUNet, UNetConfig
-from napari_paf.training.losses import affinity_loss
-from napari_paf.training.sampling import Augmentation, Sample, draw_batch
+from napari_paf.training.sampling import Sample, make_sample
+from napari_paf.training.trainer import train_affinity
 
 # Share of crops per kind (photographs take PHOTOGRAPHS), and the weight of pairs
 # within label 0, where that hides cytoplasm, membranes or cells left out.
@@ -51,18 +44,21 @@ def is_held_out(number: int) -> bool:
 
 def read_photographs(folder: Path, split: str) -> list[Sample]:
     """Return the BSDS500 images of a split, with all annotators."""
+    paths = sorted((folder / split / "images").glob("*.jpg"))
     return [
-        Sample(
+        make_sample(
             np.moveaxis(iio.imread(path), -1, 0),
             np.load(folder / split / "groundtruth" / f"{path.stem}.npz")["segments"],
+            share=PHOTOGRAPHS / len(paths),
         )
-        for path in sorted((folder / split / "images").glob("*.jpg"))
+        for path in paths
     ]
 
 
-def read_kind(folder: Path, background_weight: float) -> list[Sample]:
+def read_kind(folder: Path) -> list[Sample]:
     """Return the learning part of one kind of microscopy, volumes as planes."""
-    samples = []
+    share, background_weight = KINDS[folder.name]
+    planes: list[tuple[np.ndarray, np.ndarray]] = []
     paths = sorted(folder.glob("*.npz"))
     for number, path in enumerate(paths):
         if len(paths) > 1 and is_held_out(number):
@@ -70,106 +66,70 @@ def read_kind(folder: Path, background_weight: float) -> list[Sample]:
         pair = np.load(path)
         image, labels = pair["image"], pair["labels"]
         if image.ndim == 2:
-            planes = [(image[None], labels)]
+            planes.append((image[None], labels))
         elif image.shape[-1] == 3:
-            planes = [(np.moveaxis(image, -1, 0), labels)]
+            planes.append((np.moveaxis(image, -1, 0), labels))
         else:
             # One volume: its last planes are for validation.
             n = math.floor(0.85 * len(image))
             image, labels = image[:n], labels[:n]
+            # Only isotropic volumes look alike from all sides.
             axes = (0, 1, 2) if "fibsem" in folder.name else (0,)
-            planes = [
+            planes += [
                 (np.take(image, i, axis)[None], np.take(labels, i, axis))
                 for axis in axes
-                for i in range(0, image.shape[axis], 3 if len(axes) > 1 else 1)
+                for i in range(0, image.shape[axis], len(axes))
             ]
-        samples += [
-            Sample(plane, truth[None], background_weight=background_weight)
-            for plane, truth in planes
-        ]
-    return samples
+    whole = sum(share for share, _ in KINDS.values())
+    return [
+        make_sample(
+            plane,
+            truth,
+            background_weight=background_weight,
+            share=(1 - PHOTOGRAPHS) * share / whole / len(planes),
+        )
+        for plane, truth in planes
+    ]
 
 
 def main() -> None:
-    """Train and write checkpoints."""
+    """Train, and write the weights so far every few minutes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bsds500", type=Path)
     parser.add_argument("microscopy", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=9800)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--save-every", type=int, default=250)
+    parser.add_argument("--loss", default="cross-entropy")
     options = parser.parse_args()
 
-    torch.manual_seed(options.seed)
-    rng = np.random.default_rng(options.seed)
-    network = AffinityUNet(UNetConfig()).train()
-    network.to(memory_format=torch.channels_last)  # faster on the CPU
-    average = {k: v.clone() for k, v in network.state_dict().items()}
-
     samples = read_photographs(options.bsds500, "train")
-    shares = [np.full(len(samples), PHOTOGRAPHS / len(samples))]
-    whole = sum(share for share, _ in KINDS.values())
-    for kind, (share, background_weight) in KINDS.items():
-        part = read_kind(options.microscopy / kind, background_weight)
-        each = (1 - PHOTOGRAPHS) * share / whole / len(part)
-        shares.append(np.full(len(part), each))
-        samples += part
-        print(kind, len(part), flush=True)
-    probabilities = np.concatenate(shares)
-    probabilities /= probabilities.sum()
-
-    decay = [p for p in network.parameters() if p.ndim > 1]
-    rest = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decay, "weight_decay": 0.02}, {"params": rest, "weight_decay": 0}],
-        lr=options.learning_rate,
+    for kind in KINDS:
+        samples += read_kind(options.microscopy / kind)
+    events = train_affinity(
+        samples,
+        init=None,
+        validation=(),
+        steps=options.steps,
+        event_every=50,
+        batch=options.batch,
+        size=options.size,
+        learning_rate=options.learning_rate,
+        loss=options.loss,
+        seed=options.seed,
+        name="default",
     )
     options.output.mkdir(parents=True, exist_ok=True)
-    log = (options.output / "log.csv").open("w")
-    log.write("step,seconds,loss\n")
-    start, losses = time.perf_counter(), []
-    for step in range(1, options.steps + 1):
-        warm = min(1.0, step / 300)
-        cosine = 0.5 * (1 + math.cos(math.pi * step / options.steps))
-        for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * warm * (0.005 + 0.995 * cosine)
-        image, target, weight = draw_batch(
-            samples,
-            probabilities,
-            network.offsets,
-            batch=options.batch,
-            size=options.size,
-            channels=network.config.channels,
-            rng=rng,
-            augmentation=Augmentation(),
-        )
-        loss = affinity_loss(network(image), target, weight)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-        keep = min(0.999, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for name, value in network.state_dict().items():
-                if value.is_floating_point():
-                    average[name].lerp_(value, 1 - keep)
-                else:
-                    average[name].copy_(value)
-        if step % 50 == 0:
-            seconds = time.perf_counter() - start
-            log.write(f"{step},{seconds:.1f},{np.mean(losses[-50:]):.5f}\n")
+    with (options.output / "log.csv").open("w") as log:
+        log.write("step,loss\n")
+        for event in events:
+            log.write(f"{event.step},{event.loss:.5f}\n")
             log.flush()
-        if step % options.save_every == 0 or step == options.steps:
-            metadata = {"steps": json.dumps(step)}
-            temporary = options.output / "weights.tmp"
-            tensors = {k: v.contiguous() for k, v in average.items()}
-            save_file(tensors, temporary, metadata)
-            os.replace(temporary, options.output / "weights.safetensors")
+            if event.model and (event.step % 500 == 0 or event.finished):
+                event.model.save(options.output / "default.safetensors")
 
 
 if __name__ == "__main__":

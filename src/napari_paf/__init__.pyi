@@ -15,3 +15,4 @@ from .metrics import compactness as compactness
 from .metrics import evaluate as evaluate
 from .metrics import explained_variation as explained_variation
 from .metrics import undersegmentation_error as undersegmentation_error
+from .training.trainer import train_affinity as train_affinity

@@ -1,8 +1,11 @@
-"""Random training crops: where to look, and what may be changed about them."""
+"""Labelled images and the random crops of them that a network learns from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from napari_paf.affinity.normalize import normalize_intensity
-from napari_paf.training.targets import affinity_targets
+from napari_paf.training.augmentation import Augmentation, change_intensity
+from napari_paf.training.losses import pair_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,58 +25,90 @@ if TYPE_CHECKING:
     from napari_paf._offsets import Offset
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How far training crops may depart from the images they come from.
-
-    Ranges are for factors, shares are probabilities per crop.
-    """
-
-    zoom: tuple[float, float] = (0.7, 1.5)
-    stretch: float = 1.15  # of one axis against the other
-    invert: float = 0.1
-    grey: float = 0.15  # colour images only
-    gamma: tuple[float, float] = (0.6, 1.7)
-    contrast: tuple[float, float] = (0.6, 1.25)
-    brightness: float = 0.2
-    colour: float = 0.15  # independent gain and shift of the channels
-    blur: float = 0.2
-    blur_sigma: float = 1.5  # at most, in pixels
-    noise: float = 0.3
-    noise_sigma: float = 0.12  # at most; the image's range is 2
+OFFSET, STEPS = 1.25, 102  # codes 0 ... 255 stand for -1.25 ... 1.25
 
 
 @dataclass(eq=False)
 class Sample:
     """A labelled image, stored compactly, that crops can be drawn from.
 
-    Parameters
+    Made by `make_sample`.
+
+    Attributes
     ----------
-    image : (channel, row, column) ndarray
-        Any real dtype.
+    codes : (channel, row, column) ndarray of uint8
+        The normalised image; see `decode`.
     labels : (annotator, row, column) ndarray of int
         One label image per annotator.
     unlabelled, background_weight
         As in `affinity_targets`.
+    share : float
+        How often crops come from this image, relative to others.
     """
 
-    image: NDArray[Any]
+    codes: NDArray[np.uint8]
     labels: NDArray[Any]
     unlabelled: int | None = None
     background_weight: float = 1.0
-    boundary: NDArray[np.int32] = field(init=False, repr=False)
+    share: float = 1.0
 
-    def __post_init__(self) -> None:
-        """Store the image in bytes, and find the boundaries."""
-        # One byte per value: finer steps drown in the noise added later.
-        values = normalize_intensity(self.image)
-        self.image = np.clip(np.rint((values + 1.25) * 102), 0, 255).astype(np.uint8)
-        offsets = ((0, 1), (1, 0))
-        target, weight = affinity_targets(
-            self.labels[0], offsets, unlabelled=self.unlabelled
+    @cached_property
+    def boundary(self) -> NDArray[np.int32]:
+        """Flat indices of pixels at a boundary of the first annotator."""
+        _inside, across = pair_weights(
+            self.labels[0], ((0, 1), (1, 0)), unlabelled=self.unlabelled
         )
-        edge = ((target == 0) & (weight > 0)).any(axis=0)
-        self.boundary = np.flatnonzero(edge).astype(np.int32)
+        return np.flatnonzero(across.any(axis=0)).astype(np.int32)
+
+    @cached_property
+    def labelled(self) -> NDArray[np.int32]:
+        """Flat indices of the pixels that the first annotator has labelled."""
+        if self.unlabelled is None:
+            return np.zeros(0, np.int32)
+        return np.flatnonzero(self.labels[0] != self.unlabelled).astype(np.int32)
+
+    def part(self, rows: slice, columns: slice) -> Sample:
+        """Return a rectangle of this sample, normalised as the whole."""
+        return dataclasses.replace(
+            self,
+            codes=self.codes[:, rows, columns],
+            labels=self.labels[:, rows, columns],
+        )
+
+
+def make_sample(
+    image: NDArray[Any],
+    labels: NDArray[Any],
+    *,
+    unlabelled: int | None = None,
+    background_weight: float = 1.0,
+    share: float = 1.0,
+) -> Sample:
+    """Return the sample for an image and one or several label images of it.
+
+    Parameters
+    ----------
+    image : (channel, row, column) ndarray
+        Any real dtype.
+    labels : ([annotator,] row, column) ndarray of int
+    unlabelled, background_weight, share
+        As in `Sample`.
+    """
+    # One byte per value: finer steps drown in the noise that is added later.
+    codes = np.rint((normalize_intensity(image) + OFFSET) * STEPS)
+    labels = labels.reshape(-1, *image.shape[1:])
+    return Sample(
+        np.clip(codes, 0, 255).astype(np.uint8),
+        labels,
+        unlabelled,
+        background_weight,
+        share,
+    )
+
+
+def decode(codes: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the network's input that `Sample.codes` stand for."""
+    return codes.astype(np.float32) / np.float32(STEPS) - np.float32(OFFSET)
 
 
 def draw_crop(
@@ -96,7 +132,8 @@ def draw_crop(
     rng : numpy.random.Generator
     augmentation : Augmentation
     near_boundary : float, default: 0.5
-        Share of the crops that contain a pixel of a boundary for certain.
+        Share of the crops that contain a pixel of a boundary for certain; the
+        others contain a labelled one.
 
     Returns
     -------
@@ -109,8 +146,9 @@ def draw_crop(
     extent = [max(8, round(size / z)) for z in (zoom * stretch, zoom / stretch)]
 
     position = None
-    if len(sample.boundary) and rng.random() < near_boundary:
-        position = np.unravel_index(int(rng.choice(sample.boundary)), shape)
+    wanted = sample.boundary if rng.random() < near_boundary else sample.labelled
+    if len(wanted):
+        position = np.unravel_index(int(rng.choice(wanted)), shape)
     index = []
     for axis, (n, length) in enumerate(zip(shape, extent, strict=True)):
         low, high = min(0, n - length), max(0, n - length)
@@ -126,11 +164,11 @@ def draw_crop(
         for reach in index
     ]
     labels = sample.labels[:, nearest[0][:, None], nearest[1]]
-    image = sample.image[:, index[0][:, None], index[1]].astype(np.float32)
+    image = sample.codes[:, index[0][:, None], index[1]].astype(np.float32)
     image = F.interpolate(
         torch.from_numpy(image)[None], (size, size), mode="bilinear", antialias=True
     )[0].numpy()
-    image = image / np.float32(102) - np.float32(1.25)
+    image = decode(image)
 
     turns, flip = int(rng.integers(4)), bool(rng.integers(2))
     image, labels = (np.rot90(a, turns, axes=(1, 2)) for a in (image, labels))
@@ -139,81 +177,80 @@ def draw_crop(
     return image, labels
 
 
-def change_intensity(
-    image: Tensor, rng: np.random.Generator, augmentation: Augmentation
-) -> Tensor:
-    """Return a crop (channel, row, column) as another camera might have seen it."""
-    a = augmentation
-    n_channels = len(image)
-    if n_channels > 1 and rng.random() < a.grey:
-        share = rng.dirichlet(np.ones(n_channels)).astype(np.float32)
-        mixed = torch.tensordot(torch.from_numpy(share), image, dims=1)
-        image = mixed.expand_as(image)
-    elif a.colour and n_channels > 1:
-        gain = rng.uniform(1 - a.colour, 1 + a.colour, n_channels)
-        shift = rng.uniform(-a.colour, a.colour, n_channels)
-        image = image * _column(gain) + _column(shift)
-    if rng.random() < a.invert:
-        image = -image
-    if rng.random() < 0.5:
-        gamma = float(np.exp(rng.uniform(*np.log(a.gamma))))
-        image = ((image.clamp(-1, 1) + 1) / 2).pow(gamma) * 2 - 1
-    contrast = float(np.exp(rng.uniform(*np.log(a.contrast))))
-    image = image * contrast + rng.uniform(-a.brightness, a.brightness)
-    if rng.random() < a.blur:
-        image = _blur(image, rng.uniform(0.3, a.blur_sigma))
-    if rng.random() < a.noise:
-        noise = rng.standard_normal(image.shape, np.float32)
-        image = image + torch.from_numpy(noise) * rng.uniform(0, a.noise_sigma)
-    return image
+# Changes the weights of one annotator of crop `i`: (i, inside, across, labels).
+Reweight = Callable[
+    [int, "NDArray[np.float32]", "NDArray[np.float32]", "NDArray[Any]"],
+    "tuple[NDArray[np.float32], NDArray[np.float32]]",
+]
 
 
-def draw_batch(
+@dataclass
+class Crops:
+    """Random crops with their labels."""
+
+    image: Tensor
+    labels: list[NDArray[Any]]
+    samples: list[Sample]
+
+    def weights(
+        self, offsets: Sequence[Offset], reweight: Reweight | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the weights of all pairs, means over the annotators of an image."""
+        shape = (len(self.labels), len(offsets), *self.image.shape[2:])
+        inside, across = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        for i, (sample, labels) in enumerate(
+            zip(self.samples, self.labels, strict=True)
+        ):
+            for annotation in labels:
+                weights = pair_weights(
+                    annotation,
+                    offsets,
+                    unlabelled=sample.unlabelled,
+                    background_weight=sample.background_weight,
+                )
+                if reweight is not None:
+                    weights = reweight(i, *weights, annotation)
+                inside[i] += weights[0] / np.float32(len(labels))
+                across[i] += weights[1] / np.float32(len(labels))
+        return torch.from_numpy(inside), torch.from_numpy(across)
+
+
+def draw_crops(
     samples: Sequence[Sample],
-    probabilities: NDArray[np.float64],
-    offsets: Sequence[Offset],
     *,
     batch: int,
     size: int,
     channels: int,
     rng: np.random.Generator,
     augmentation: Augmentation,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return a random batch: images, affinity targets, and weights of the pairs.
+) -> Crops:
+    """Return a batch of crops, each from a sample drawn according to its share.
 
-    The targets are the means over the annotators of an image, pair by pair.
+    Parameters
+    ----------
+    samples : sequence of Sample
+    batch, size : int
+        Number of crops, and their edge length in pixels.
+    channels : int
+        Channels the network takes; single channels are repeated.
+    rng : numpy.random.Generator
+        The only source of chance.
+    augmentation : Augmentation
+
+    Returns
+    -------
+    crops : Crops
     """
-    images, targets, weights = [], [], []
-    for number in rng.choice(len(samples), batch, p=probabilities):
-        sample = samples[number]
-        crop, labels = draw_crop(sample, size, rng, augmentation)
-        image = torch.from_numpy(np.ascontiguousarray(crop))
-        image = change_intensity(image, rng, augmentation)
-        images.append(image.expand(channels, -1, -1))
-        inside = np.zeros((len(offsets), size, size), np.float32)
-        total = np.zeros_like(inside)
-        for annotation in labels:
-            target, weight = affinity_targets(
-                annotation,
-                offsets,
-                unlabelled=sample.unlabelled,
-                background_weight=sample.background_weight,
-            )
-            inside += target * weight
-            total += weight
-        targets.append(torch.from_numpy(inside / np.maximum(total, 1e-6)))
-        weights.append(torch.from_numpy(total / np.float32(len(labels))))
-    return torch.stack(images), torch.stack(targets), torch.stack(weights)
-
-
-def _column(values: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32)).view(-1, 1, 1)
-
-
-def _blur(image: Tensor, sigma: float) -> Tensor:
-    reach = 4
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
-    x = F.pad(image[:, None], (reach,) * 4, mode="replicate")
-    x = F.conv2d(F.conv2d(x, kernel), kernel.transpose(2, 3))
-    return x[:, 0]
+    shares = np.array([sample.share for sample in samples])
+    chosen = [
+        samples[i] for i in rng.choice(len(samples), batch, p=shares / shares.sum())
+    ]
+    images, labels = [], []
+    for sample in chosen:
+        image, truth = draw_crop(sample, size, rng, augmentation)
+        changed = change_intensity(
+            torch.from_numpy(np.ascontiguousarray(image)), rng, augmentation
+        )
+        images.append(changed.expand(channels, -1, -1))
+        labels.append(truth)
+    return Crops(torch.stack(images), labels, chosen)

@@ -1,0 +1,77 @@
+"""What may be changed about a training crop without changing its labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far training crops may depart from the images they come from.
+
+    Ranges are for factors, shares are probabilities per crop.
+    """
+
+    zoom: tuple[float, float] = (0.7, 1.5)
+    stretch: float = 1.15  # of one axis against the other
+    invert: float = 0.1
+    grey: float = 0.15  # colour images only
+    gamma: tuple[float, float] = (0.6, 1.7)
+    contrast: tuple[float, float] = (0.6, 1.25)
+    brightness: float = 0.2
+    colour: float = 0.15  # independent gain and shift of the channels
+    blur: float = 0.2
+    blur_sigma: float = 1.5  # at most, in pixels
+    noise: float = 0.3
+    noise_sigma: float = 0.12  # at most; the image's range is 2
+
+
+def change_intensity(
+    image: Tensor, rng: np.random.Generator, augmentation: Augmentation
+) -> Tensor:
+    """Return a crop (channel, row, column) as another camera might have seen it."""
+    a = augmentation
+    n_channels = len(image)
+    if n_channels > 1 and rng.random() < a.grey:
+        share = rng.dirichlet(np.ones(n_channels)).astype(np.float32)
+        mixed = torch.tensordot(torch.from_numpy(share), image, dims=1)
+        image = mixed.expand_as(image)
+    elif a.colour and n_channels > 1:
+        gain = rng.uniform(1 - a.colour, 1 + a.colour, n_channels)
+        shift = rng.uniform(-a.colour, a.colour, n_channels)
+        image = image * _column(gain) + _column(shift)
+    if rng.random() < a.invert:
+        image = -image
+    if rng.random() < 0.5:
+        gamma = float(np.exp(rng.uniform(*np.log(a.gamma))))
+        image = ((image.clamp(-1, 1) + 1) / 2).pow(gamma) * 2 - 1
+    contrast = float(np.exp(rng.uniform(*np.log(a.contrast))))
+    image = image * contrast + rng.uniform(-a.brightness, a.brightness)
+    if rng.random() < a.blur:
+        image = _blur(image, rng.uniform(0.3, a.blur_sigma))
+    if rng.random() < a.noise:
+        noise = rng.standard_normal(image.shape, np.float32)
+        image = image + torch.from_numpy(noise) * rng.uniform(0, a.noise_sigma)
+    return image
+
+
+def _column(values: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32)).view(-1, 1, 1)
+
+
+def _blur(image: Tensor, sigma: float) -> Tensor:
+    reach = 4
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
+    x = F.pad(image[:, None], (reach,) * 4, mode="replicate")
+    x = F.conv2d(F.conv2d(x, kernel), kernel.transpose(2, 3))
+    return x[:, 0]

@@ -1,0 +1,125 @@
+"""From what the user has labelled to samples for learning and for validation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_paf.training.sampling import Sample, make_sample
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HELD_OUT = 5  # one in this many images, or this fraction of each, is for validation
+
+
+def as_samples(
+    pairs: Sequence[Any],
+    argument: str,
+    channel_axis: int | None,
+    unlabelled: int | None,
+) -> list[Sample]:
+    """Return samples for pairs of image and labels, after checking them.
+
+    Parameters
+    ----------
+    pairs : sequence of (image, labels) or Sample
+    argument : str
+        What the caller calls `pairs`, for messages.
+    channel_axis, unlabelled
+        As in `train_affinity`.
+
+    Returns
+    -------
+    samples : list of Sample
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a pair is not a pair, or its image and labels do not fit.
+    """
+    samples = []
+    for number, pair in enumerate(pairs):
+        if isinstance(pair, Sample):
+            samples.append(pair)
+            continue
+        where = f"{argument}[{number}]"
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TypeError(f"{where}: give a pair (image, labels).")
+        image, labels = (np.asarray(array) for array in pair)
+        if image.dtype.kind not in "fbiu" or not np.isfinite(image).all():
+            raise ValueError(f"{where}: the image must hold finite real numbers.")
+        if labels.dtype.kind not in "biu":
+            raise TypeError(
+                f"{where}: labels of dtype {labels.dtype}; give an integer image."
+            )
+        if channel_axis is None:
+            image = image[None]
+        elif -image.ndim <= channel_axis < image.ndim:
+            image = np.moveaxis(image, channel_axis, 0)
+        if image.ndim != 3:
+            raise ValueError(
+                f"{where}: image of shape {np.shape(pair[0])} with "
+                f"channel_axis={channel_axis}; give 2-D images, and name the axis of "
+                "the channels if there is one."
+            )
+        if labels.ndim not in (2, 3) or labels.shape[-2:] != image.shape[1:]:
+            raise ValueError(
+                f"{where}: labels of shape {labels.shape} do not fit an image of "
+                f"{image.shape[1:]} pixels."
+            )
+        if labels.size == 0 or (
+            unlabelled is not None and (labels == unlabelled).all()
+        ):
+            raise ValueError(f"{where}: no pixel is labelled; label some.")
+        labels = labels.astype(np.int64) if labels.dtype.kind == "b" else labels
+        samples.append(make_sample(image, labels, unlabelled=unlabelled))
+    return samples
+
+
+def hold_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
+    """Return samples to learn from and samples to validate on.
+
+    From five images on, every fifth is held out whole; from fewer, the last
+    fifth of each along its longer axis, if both parts have labels.
+
+    Parameters
+    ----------
+    samples : list of Sample
+
+    Returns
+    -------
+    learning, validation : list of Sample
+    """
+    if len(samples) >= HELD_OUT:
+        held = [s for i, s in enumerate(samples) if i % HELD_OUT == HELD_OUT - 1]
+        return [s for i, s in enumerate(samples) if i % HELD_OUT != HELD_OUT - 1], held
+    learning, validation = [], []
+    for sample in samples:
+        height, width = sample.labels.shape[1:]
+        everything = slice(None)
+        if height > width:
+            cut = height - height // HELD_OUT
+            parts = [
+                sample.part(part, everything) for part in (slice(cut), slice(cut, None))
+            ]
+        else:
+            cut = width - width // HELD_OUT
+            parts = [
+                sample.part(everything, part) for part in (slice(cut), slice(cut, None))
+            ]
+        if all(_has_labels(part) for part in parts):
+            learning.append(parts[0])
+            validation.append(parts[1])
+        else:
+            learning.append(sample)
+    return learning, validation
+
+
+def _has_labels(sample: Sample) -> bool:
+    labels = sample.labels
+    return bool(
+        labels.size
+        and (sample.unlabelled is None or (labels != sample.unlabelled).any())
+    )

@@ -1,0 +1,83 @@
+"""How good the superpixels are that a network's affinities give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
+from napari_paf.metrics import achievable_segmentation_accuracy
+from napari_paf.training.sampling import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from napari_paf.training.sampling import Sample
+
+PIXELS_PER_SUPERPIXEL = (1200, 300, 100)
+LARGEST = 512  # pixels along each axis of what is looked at
+
+
+def superpixels_of(affinity: NDArray[Any], n_segments: int) -> NDArray[Any]:
+    """Return superpixels of predicted affinities, at least one, on one thread.
+
+    Parameters
+    ----------
+    affinity : (n_offsets, row, column) ndarray
+        Values for neighbours outside the image do not matter.
+    n_segments : int
+        How many to make; limited to what the image has room for.
+
+    Returns
+    -------
+    labels : (row, column) ndarray of int
+    """
+    affinity = np.ascontiguousarray(affinity, np.float32)
+    n_segments = min(max(1, n_segments), affinity[0].size)
+    return entropy_rate_superpixels(affinity, n_segments, n_threads=1)
+
+
+def validate(
+    network: nn.Module,
+    config: Any,
+    samples: Sequence[Sample],
+    device: torch.device,
+) -> float:
+    """Return the mean achievable segmentation accuracy over samples and sizes.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        In evaluation mode, on `device`.
+    config : dataclass instance
+        The network's.
+    samples : sequence of Sample
+        Their upper left 512 x 512 pixels are used.
+    device : torch.device
+
+    Returns
+    -------
+    accuracy : float
+        From 0 to 1: the mean over superpixels of 1200, 300 and 100 pixels.
+    """
+    window = slice(LARGEST)
+    scores = []
+    for sample in samples:
+        sample = sample.part(window, window)
+        image = torch.from_numpy(decode(sample.codes))
+        with torch.inference_mode():
+            logits = network(image.expand(config.channels, -1, -1)[None].to(device))[0]
+            affinity = torch.sigmoid(logits.float() / config.temperature).cpu().numpy()
+        for pixels in PIXELS_PER_SUPERPIXEL:
+            labels = superpixels_of(affinity, affinity[0].size // pixels)
+            scores.append(
+                achievable_segmentation_accuracy(
+                    labels, sample.labels, unlabelled=sample.unlabelled
+                )
+            )
+    return float(np.mean(scores))
