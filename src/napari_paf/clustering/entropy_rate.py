@@ -12,7 +12,7 @@ from napari_paf._validation import (
     check_mask,
     check_n_segments,
 )
-from napari_paf.clustering import _kernels
+from napari_paf.clustering._tree import cut_tree, grow_tree
 from napari_paf.clustering.graph import build_graph
 from napari_paf.clustering.merging import find_merges
 
@@ -42,8 +42,8 @@ def entropy_rate_superpixels(
     when = np.full(graph.n_pixels, n_inside, np.int32)
     if inside is not None:
         absorber[~inside.ravel()] = -1
-    _kernels.grow_tree(merges.first(n_wanted), graph.steps, absorber, when)
+    grow_tree(merges.first(n_wanted), graph.slot_bits, graph.steps, absorber, when)
     dtype = np.uint16 if n_segments <= np.iinfo(np.uint16).max else np.uint32
     labels = np.empty(graph.n_pixels, dtype)
-    _kernels.cut_tree(absorber, when, n_wanted, labels)
+    cut_tree(absorber, when, n_wanted, labels)
     return labels.reshape(graph.shape)

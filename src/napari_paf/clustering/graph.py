@@ -1,8 +1,8 @@
 """The pixel graph: one flat array of edge weights that the kernels walk over.
 
-Pixels are numbered in raster order and edges ``pixel * n_offsets + k``, so the
-weight of an edge, its two pixels and its place in the tie order all follow from
-its number.
+Pixels are numbered in raster order and edges ``(pixel << slot_bits) + k``, a
+power of two for every pixel, so the weight of an edge, its two pixels and its
+place in the tie order all follow from its number by shifts.
 """
 
 from __future__ import annotations
@@ -27,16 +27,22 @@ class PixelGraph:
     ----------
     shape : tuple of int
         Shape of the image.
-    weights : (n_pixels * n_offsets,) ndarray of float32 or float64
+    weights : (n_pixels << slot_bits,) ndarray of float32 or float64
         Affinity of every edge, `ABSENT` where there is none.
+    slot_bits : int
+        Each pixel has ``2 ** slot_bits`` places for edges.
+    offsets : tuple of tuple of int
+        From the first pixel of an edge to its second.
     steps : (n_offsets,) ndarray of int64
-        Raster distance from the first pixel of an edge to its second.
+        The same as raster distances.
     n_inside : int
         Number of pixels inside the mask.
     """
 
     shape: tuple[int, ...]
     weights: NDArray[np.floating]
+    slot_bits: int
+    offsets: tuple[Offset, ...]
     steps: NDArray[np.int64]
     n_inside: int
 
@@ -69,8 +75,9 @@ def build_graph(
     shape = affinity.shape[1:]
     offsets = neighbour_offsets(len(shape), connectivity)
     derived = len(affinity) < len(offsets)
+    slot_bits = (len(offsets) - 1).bit_length()
     weights = np.full(
-        (*shape, len(offsets)), ABSENT, np.float64 if derived else affinity.dtype
+        (*shape, 1 << slot_bits), ABSENT, np.float64 if derived else affinity.dtype
     )
     for k, offset in enumerate(offsets):
         first, second = edge_slices(offset)
@@ -85,6 +92,8 @@ def build_graph(
     return PixelGraph(
         shape=shape,
         weights=weights.reshape(-1),
+        slot_bits=slot_bits,
+        offsets=offsets,
         steps=np.array(steps, np.int64),
         n_inside=math.prod(shape) if mask is None else int(np.count_nonzero(mask)),
     )

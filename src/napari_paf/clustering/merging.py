@@ -13,34 +13,37 @@ shifted from round to round so that yesterday's border is today's interior.
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_paf._offsets import neighbour_offsets
-from napari_paf._progress import Progress, part, silent
-from napari_paf.clustering import _kernels
+from napari_paf._progress import Progress, part
+from napari_paf.clustering._blocks import merge_leaf, merge_parent
+from napari_paf.clustering._gains import (
+    balance_gain,
+    largest_entropy_gain,
+    normalise_loops,
+    sum_loops,
+    tabulate_sizes,
+)
+from napari_paf.clustering._queue import ITEM, UNLIMITED, WIDE_ITEM, Forest, Problem
 from napari_paf.clustering.graph import PixelGraph
 
-Result = TypeVar("Result")
-Run = Callable[[Callable[..., Result], Sequence[tuple[Any, ...]]], Iterator[Result]]
-
-TILE = {2: (1, 64, 64), 3: (16, 16, 16)}
-"""Shape of a tile of the first round: its edges fit a core's cache."""
-
-FEW_EDGES = 60_000
-"""Number of waiting edges that are not worth another round of blocks."""
+LEAF = {2: (1, 128, 128), 3: (16, 16, 16)}
+"""Shape of the smallest blocks: all about one fits a core's cache."""
 
 CHUNK = 65_536
-"""Pixels, edges or queue steps that a kernel handles between two reports."""
+"""Number of pixels that a thread prepares at a time."""
+
+REPORT_INTERVAL = 0.05
+"""Seconds between two reports of progress, and so the longest wait for a cancel."""
 
 THREADS_VARIABLE = "NAPARI_PAF_NUM_THREADS"
 """Environment variable with the number of threads to use where none is given."""
@@ -109,34 +112,13 @@ def find_merges(
     merges : Merges
         A set that is closed under the greedy's order up to `n_wanted`.
     """
-    progress = progress or silent
-    with _thread_pool(n_threads or default_threads()) as run:
-        progress(0.0, "Measuring edges")
-        problem, forest = _set_up(graph, n_segments, balance, run)
-        edges: list[NDArray[np.signedinteger]] = []
-        gains: list[NDArray[np.float64]] = []
-        waiting = _merge_tiles(
-            problem, forest, run, edges, gains, part(progress, 0.1, 0.6)
-        )
-        block = np.array(TILE[len(graph.shape)], np.int64)
-        shift = np.zeros(3, np.int64)
-        round_number = 3
-        while len(waiting) > FEW_EDGES:
-            # The new borders run through the middle of the old blocks.
-            shift = np.where(block > 1, (shift + block // 2) % (2 * block), 0)
-            block = np.where(block > 1, 2 * block, 1)
-            if (block >= np.array(problem.shape)).all():
-                break
-            waiting = _merge_blocks(
-                problem, forest, run, edges, gains, waiting, block, shift, round_number,
-                part(progress, 0.6, 0.8),
-            )
-            round_number += 2
-        _merge_rest(
-            problem, forest, run, edges, gains, waiting, n_wanted, round_number,
-            part(progress, 0.8, 1.0),
-        )
-    return Merges(np.concatenate(edges), np.concatenate(gains))
+    report = part(progress, 0.0, 1.0)
+    with ThreadPoolExecutor(
+        n_threads or default_threads(), thread_name_prefix="napari-paf"
+    ) as pool:
+        report(0.0, "Measuring edges")
+        problem, forest = _set_up(graph, n_segments, balance, pool)
+        return _merge_blocks(problem, forest, n_wanted, pool, part(progress, 0.05, 1))
 
 
 def default_threads() -> int:
@@ -153,66 +135,35 @@ def default_threads() -> int:
     return os.cpu_count() or 1
 
 
-@contextmanager
-def _thread_pool(n_threads: int) -> Iterator[Run[Any]]:
-    """Yield a function that maps over argument tuples, in order, on threads.
-
-    Whatever is raised between two results drops what has not started and
-    leaves only after the kernels under way have returned.
-    """
-    if n_threads == 1:
-        yield lambda function, arguments: (function(*each) for each in arguments)
-        return
-    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="napari-paf")
-
-    def run(
-        function: Callable[..., Result], arguments: Sequence[tuple[Any, ...]]
-    ) -> Iterator[Result]:
-        futures = [pool.submit(function, *each) for each in arguments]
-        return (future.result() for future in futures)
-
-    try:
-        yield run
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _set_up(
-    graph: PixelGraph, n_segments: int, balance: float, run: Run[Any]
-) -> tuple[_kernels.Problem, _kernels.Forest]:
+    graph: PixelGraph, n_segments: int, balance: float, pool: ThreadPoolExecutor
+) -> tuple[Problem, Forest]:
     """Return the normalised problem and a forest of single pixels."""
-    ndim, n_pixels = len(graph.shape), graph.n_pixels
-    offsets = neighbour_offsets(
-        ndim, next(c for c in range(1, ndim + 1)
-                   if len(neighbour_offsets(ndim, c)) == len(graph.steps))
-    )
-    loop = np.empty(n_pixels)
+    n_pixels, n_inside, missing = graph.n_pixels, graph.n_inside, 3 - len(graph.shape)
+    edges = (graph.weights, graph.slot_bits, graph.steps)
+    loop = np.empty((n_pixels, 2))
+
+    def over_pixels(function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        # Chunks of one size whatever the threads: their order of summing counts.
+        starts = range(0, n_pixels, CHUNK)
+        stops = [min(start + CHUNK, n_pixels) for start in starts]
+        return list(pool.map(partial(function, *arguments), starts, stops))
+
     incoming = np.argsort(-graph.steps, kind="stable")
-    chunks = [(i, min(i + CHUNK, n_pixels)) for i in range(0, n_pixels, CHUNK)]
-    total = math.fsum(
-        run(
-            _kernels.sum_loops,
-            [(graph.weights, graph.steps, incoming, loop, *c) for c in chunks],
-        )
-    )
+    total = sum(over_pixels(sum_loops, *edges, incoming, loop))
     total = total or 1.0  # all weights are zero: any scale will do
-    loop /= total
-    largest = max(
-        run(
-            _kernels.largest_entropy_gain,
-            [(graph.weights, graph.steps, total, loop, *c) for c in chunks],
-        )
-    )
-    n_inside = graph.n_inside
+    over_pixels(normalise_loops, loop, total)
+    largest = max(over_pixels(largest_entropy_gain, *edges, total, loop))
     size_terms = np.empty(min(n_inside, CHUNK) + 1)
-    _kernels.tabulate_sizes(size_terms, n_inside)
-    single = _kernels.balance_gain(1, 1, n_inside, size_terms) if n_inside > 1 else 1.0
+    tabulate_sizes(size_terms, n_inside)
+    single = balance_gain(1, 1, n_inside, size_terms) if n_inside > 1 else 1.0
     trade_off = balance * n_segments * largest / single
-    problem = _kernels.Problem(
+    problem = Problem(
         weights=graph.weights,
+        slot_bits=graph.slot_bits,
         steps=graph.steps,
-        offsets=np.array([(0,) * (3 - ndim) + offset for offset in offsets], np.int64),
-        shape=np.array((1,) * (3 - ndim) + graph.shape, np.int64),
+        offsets=np.array([(0,) * missing + offset for offset in graph.offsets]),
+        shape=np.array((1,) * missing + graph.shape),
         total=total,
         trade_off=trade_off,
         n_inside=n_inside,
@@ -221,110 +172,152 @@ def _set_up(
         # A merge of two superpixels of twice the mean size loses this much balance.
         depth=largest + 4.0 * trade_off / n_segments,
     )
-    forest = _kernels.Forest(
-        parent=np.arange(n_pixels, dtype=np.int32),
-        size=np.ones(n_pixels, np.int32),
+    forest = Forest(
+        root=np.arange(n_pixels, dtype=np.int32),
+        next_pixel=np.arange(n_pixels, dtype=np.int32),
+        tally=np.tile(np.array([1, 0], np.int32), (n_pixels, 1)),
         loop=loop,
-        waiting=np.zeros(n_pixels, np.uint8),
     )
     return problem, forest
 
 
-def _merge_tiles(
-    problem: _kernels.Problem,
-    forest: _kernels.Forest,
-    run: Run[Any],
-    edges: list[NDArray[np.signedinteger]],
-    gains: list[NDArray[np.float64]],
-    progress: Progress,
-) -> NDArray[np.signedinteger]:
-    """Merge pixels tile by tile; return the edges that still join components."""
-    edge_type = np.empty(
-        0, np.int32 if len(problem.weights) <= np.iinfo(np.int32).max else np.int64
-    )
-    tile = TILE[2 if problem.shape[0] == 1 else 3]
-    corners = product(
-        *(range(0, s, t) for s, t in zip(problem.shape, tile, strict=True))
-    )
-    tasks = []
-    for corner in corners:
-        low = np.array(corner, np.int64)
-        high = np.minimum(low + tile, problem.shape)
-        tasks.append((problem, forest, low, high, edge_type))
-    waiting = []
-    for done, (edge, gain, alive) in enumerate(run(_kernels.merge_tile, tasks), 1):
-        edges.append(edge)
-        gains.append(gain)
-        waiting.append(alive)
-        progress(done / len(tasks), "Merging pixels")
-    return np.concatenate(waiting)
+@dataclass(frozen=True)
+class Block:
+    """A box in the tree of blocks: leaves at level 0, each level twice as wide."""
+
+    level: int
+    place: tuple[int, ...]  # in the grid of its level
+
+
+class BlockTree:
+    """The blocks of an image, from leaves to the one that holds everything."""
+
+    def __init__(self, shape: NDArray[np.int64]) -> None:
+        self.shape = shape
+        self.leaf = np.array(LEAF[2 if shape[0] == 1 else 3])
+        self.root = Block(0, (0, 0, 0))
+        while (self.extent(self.root.level) < shape).any():
+            self.root = Block(self.root.level + 1, (0, 0, 0))
+
+    def extent(self, level: int) -> NDArray[np.int64]:
+        """Return the shape of the blocks of a level."""
+        return np.where(self.leaf > 1, self.leaf << level, 1)
+
+    def corners(self, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the first pixel of a block and the one after its last."""
+        low = self.extent(block.level) * block.place
+        return low, np.minimum(low + self.extent(block.level), self.shape)
+
+    def children(self, block: Block) -> list[Block]:
+        """Return the blocks that make up a block."""
+        n_blocks = -(-self.shape // self.extent(block.level - 1))
+        ranges = [
+            range(2 * p, min(2 * p + 2, n))
+            for p, n in zip(block.place, n_blocks, strict=True)
+        ]
+        return [Block(block.level - 1, place) for place in product(*ranges)]
+
+    def parent(self, block: Block) -> Block:
+        """Return the block that a block is part of."""
+        return Block(block.level + 1, tuple(p // 2 for p in block.place))
+
+    def leaves(self, block: Block) -> Iterator[Block]:
+        """Yield the leaves below a block so that siblings follow each other."""
+        if block.level == 0:
+            yield block
+        else:
+            for child in self.children(block):
+                yield from self.leaves(child)
+
+
+@dataclass
+class _Left:
+    """What a block leaves to its parent."""
+
+    n_components: int
+    inner: NDArray[np.void]
+    leaving: NDArray[np.void]
 
 
 def _merge_blocks(
-    problem: _kernels.Problem,
-    forest: _kernels.Forest,
-    run: Run[Any],
-    edges: list[NDArray[np.signedinteger]],
-    gains: list[NDArray[np.float64]],
-    waiting: NDArray[np.signedinteger],
-    block: NDArray[np.int64],
-    shift: NDArray[np.int64],
-    round_number: int,
+    problem: Problem,
+    forest: Forest,
+    n_wanted: int,
+    pool: ThreadPoolExecutor,
     progress: Progress,
-) -> NDArray[np.signedinteger]:
-    """Merge components block by block; return the edges that were waiting."""
-    edge, gain, blocks = _refresh(problem, forest, run, waiting, block, shift)
-    n_blocks = int(np.prod((np.array(problem.shape) + shift - 1) // block + 1))
-    start, listed = _kernels.list_blocks(blocks, n_blocks)
-    tasks = [
-        (problem, forest, edge, gain, blocks, b, listed[start[b] : start[b + 1]],
-         round_number)
-        for b in range(n_blocks)
-        if start[b] < start[b + 1]
-    ]
-    for done, (edge_, gain_) in enumerate(run(_kernels.merge_block, tasks), 1):
-        edges.append(edge_)
-        gains.append(gain_)
-        progress(done / len(tasks), "Merging across tiles")
-    return edge
+) -> Merges:
+    """Merge block by block: leaves first, a parent as soon as its children are done."""
+    tree = BlockTree(problem.shape)
+    fits = len(problem.weights) <= np.iinfo(np.int32).max
+    no_items = np.empty(0, ITEM if fits else WIDE_ITEM)
+    edges = [np.empty(0, no_items["edge"].dtype)]
+    gains = [np.empty(0)]
+    n_merged = 0
+    leaves = tree.leaves(tree.root)
+    left: dict[Block, dict[Block, _Left]] = {}
+    ready: list[Block] = []
+    running: dict[Future[Any], tuple[Block, int, NDArray[np.int64]]] = {}
 
+    def submit(block: Block) -> None:
+        low, high = tree.corners(block)
+        earlier_gain, wanted = gains[0], UNLIMITED
+        if block == tree.root:
+            earlier_gain, wanted = np.sort(np.concatenate(gains))[::-1], n_wanted
+        pulse = np.zeros(2, np.int64)
+        last = (earlier_gain, wanted, pulse)
+        if block.level == 0:
+            n_components = int(np.prod(high - low))
+            future = pool.submit(
+                merge_leaf, problem, forest, low, high, no_items, *last
+            )
+        else:
+            children = left.pop(block)
+            n_components = sum(child.n_components for child in children.values())
+            # In the order of the leaves, so that runs repeat themselves exactly.
+            parts = [children[child] for child in tree.children(block)]
+            inner = np.concatenate([part.inner for part in parts])
+            leaving = np.concatenate([part.leaving for part in parts])
+            future = pool.submit(
+                merge_parent,
+                problem,
+                forest,
+                low,
+                high,
+                inner,
+                leaving,
+                n_components,
+                block.level + 1,
+                *last,
+            )
+        running[future] = (block, n_components, pulse)
 
-def _refresh(problem, forest, run, waiting, block, shift):
-    chunks = [waiting[i : i + CHUNK] for i in range(0, len(waiting), CHUNK)]
-    parts = list(
-        run(
-            _kernels.refresh,
-            [(problem, forest, chunk, block, shift) for chunk in chunks or [waiting]],
-        )
-    )
-    return tuple(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-
-
-def _merge_rest(
-    problem, forest, run, edges, gains, waiting, n_wanted, round_number, progress
-) -> None:
-    """Merge what is left, best edge first, until the wanted merges are certain."""
-    everything = np.array(problem.shape)
-    edge, gain, _ = _refresh(
-        problem, forest, run, waiting, everything, np.zeros(3, np.int64)
-    )
-    first, second = _kernels.edge_ends(edge, problem.steps)
-    earlier = np.sort(np.concatenate(gains))[::-1]
-    n_left = len(forest.parent) - len(earlier)
-    head = np.empty(_kernels.n_buckets_for(len(edge)), np.int32)
-    following = np.empty(len(edge), np.int32)
-    heap = np.empty(len(edge), np.int32)
-    merged_edge = np.empty(n_left, edge.dtype)
-    merged_gain = np.empty(n_left)
-    cursor = np.array([0, 0, n_left, 0, 0])
-    _kernels.fill_buckets(gain, problem, head, following)
-    finished = False
-    while not finished:
-        finished = _kernels.drain(
-            problem, forest, edge, first, second, gain, head, following, heap, cursor,
-            merged_edge, merged_gain, round_number, CHUNK, earlier, n_wanted,
-        )
-        done = (cursor[3] + cursor[4]) / max(n_wanted, 1)
-        progress(min(done, 1.0), "Merging the rest")
-    edges.append(merged_edge[: cursor[3]])
-    gains.append(merged_gain[: cursor[3]])
+    try:
+        while True:
+            while len(running) < 2 * pool._max_workers:
+                block = ready.pop() if ready else next(leaves, None)
+                if block is None:
+                    break
+                submit(block)
+            if not running:
+                break
+            done, _ = wait(running, REPORT_INTERVAL, FIRST_COMPLETED)
+            for future in done:
+                block, n_components, _ = running.pop(future)
+                edge, gain, inner, leaving = future.result()
+                edges.append(edge)
+                gains.append(gain)
+                n_merged += len(edge)
+                if block != tree.root:
+                    parent = tree.parent(block)
+                    siblings = left.setdefault(parent, {})
+                    siblings[block] = _Left(n_components - len(edge), inner, leaving)
+                    if len(siblings) == len(tree.children(parent)):
+                        ready.append(parent)
+            under_way = sum(int(pulse[1]) for _, _, pulse in running.values())
+            fraction = (n_merged + under_way) / max(n_wanted, 1)
+            progress(min(fraction, 1.0), "Merging pixels")
+    except BaseException:
+        for _, _, pulse in running.values():
+            pulse[0] = 1
+        raise
+    return Merges(np.concatenate(edges), np.concatenate(gains))

@@ -1,0 +1,76 @@
+"""From the greedy's merges to labels: the tree of who took in whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from napari_paf.clustering._compiled import kernel
+
+
+@kernel
+def find(parent: Any, pixel: int) -> int:
+    """Return the root of a pixel's tree in a forest, halving the path on the way."""
+    while parent[pixel] != pixel:
+        parent[pixel] = parent[parent[pixel]]
+        pixel = parent[pixel]
+    return pixel
+
+
+@kernel
+def count_components(weights: Any, slot_bits: int, steps: Any, parent: Any) -> int:
+    """Return into how many components all edges together join the pixels."""
+    n_components = len(parent)
+    for pixel in range(len(parent)):
+        for k in range(len(steps)):
+            if weights[(pixel << slot_bits) + k] >= 0:
+                root_i = find(parent, pixel)
+                root_j = find(parent, pixel + steps[k])
+                if root_i != root_j:
+                    parent[max(root_i, root_j)] = min(root_i, root_j)
+                    n_components -= 1
+    return n_components
+
+
+@kernel
+def grow_tree(
+    edge: Any, slot_bits: int, steps: Any, absorber: Any, when: Any
+) -> None:
+    """Join the ends of edges, in order, each component named by its first pixel.
+
+    For every pixel that ceases to be a first pixel, `absorber` tells the first
+    pixel of the component that takes it in, always an earlier one, and `when`
+    the place of the edge.
+    """
+    mask = (1 << slot_bits) - 1
+    root = np.arange(len(absorber)).astype(np.int32)
+    for place in range(len(edge)):
+        i = edge[place] >> slot_bits
+        root_i = find(root, i)
+        root_j = find(root, i + steps[edge[place] & mask])
+        if root_i > root_j:
+            root_i, root_j = root_j, root_i
+        root[root_j] = root_i
+        absorber[root_j] = root_i
+        when[root_j] = place
+
+
+@kernel
+def cut_tree(absorber: Any, when: Any, n_merges: int, labels: Any) -> int:
+    """Label the components after the first `n_merges` merges; return how many.
+
+    One pass suffices: a pixel that has been taken in has the label of its
+    absorber, which lies before it. Where `absorber` is negative (outside the
+    mask) the label is 0.
+    """
+    n_labels = 0
+    for pixel in range(len(absorber)):
+        if absorber[pixel] < 0:
+            labels[pixel] = 0
+        elif when[pixel] < n_merges:
+            labels[pixel] = labels[absorber[pixel]]
+        else:
+            n_labels += 1
+            labels[pixel] = n_labels
+    return n_labels
