@@ -1,0 +1,57 @@
+"""Why a run can't work, in the sentences that the functions themselves use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_paf._validation import (
+    check_balance,
+    check_connectivity,
+    check_mask,
+    check_n_segments,
+)
+
+try:
+    from napari_paf._validation import check_image
+except ImportError:
+
+    def check_image(image, channel_axis): ...
+
+
+if TYPE_CHECKING:
+    from napari_paf.widgets._layers import Plane
+
+# What is larger is looked at when it is run, so that the window never stalls.
+_MOST_PIXELS_TO_READ = 2**22
+
+
+def why_not(
+    plane: Plane,
+    mask: Any,
+    *,
+    n_segments: int,
+    balance: float,
+    connectivity: int,
+    channels: str,
+) -> str:
+    """Return why superpixels of the plane can't be had, or an empty string.
+
+    Only looks at what costs next to nothing.
+    """
+    small = plane.n_pixels <= _MOST_PIXELS_TO_READ
+    n_inside = plane.n_pixels
+    try:
+        if plane.n_pixels == 0 or (small and plane.in_memory):
+            check_image(*plane.read(channels))
+        if mask is not None:
+            if not (small and isinstance(mask, np.ndarray)):
+                mask = np.broadcast_to(np.True_, tuple(mask.shape))
+            n_inside = int(np.count_nonzero(check_mask(mask, plane.shape)))
+        check_n_segments(n_segments, n_inside)
+        check_balance(balance)
+        check_connectivity(connectivity, len(plane.shape))
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return ""

@@ -1,0 +1,211 @@
+"""Put superpixels into the viewer, as a layer of the image they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_paf.widgets._layers import full_resolution, moved, placement, unwrap
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+    from numpy.typing import NDArray
+
+    from napari_paf.widgets._layers import Plane
+
+KEY = "napari_paf"  # in layer.metadata
+
+# Undoing a run needs some 30 bytes for every pixel that changed.
+_MOST_PIXELS_TO_UNDO = 2**21
+# Larger stacks get a layer of the one plane instead of one of their own size.
+_MOST_BYTES_OF_STACK = 2**32
+
+
+@dataclass(frozen=True)
+class Source:
+    """The image that a run was started from, as it was then.
+
+    Attributes
+    ----------
+    layer : Image
+        The layer; by the end it may be renamed, changed or gone.
+    plane : Plane
+        What of it was used.
+    name : str
+        Its name at the start.
+    place : dict
+        Where it was.
+    """
+
+    layer: Image
+    plane: Plane
+    name: str
+    place: dict[str, Any]
+
+    @classmethod
+    def of(cls, layer: Image, plane: Plane) -> Source:
+        """Return the source for a run that starts now."""
+        return cls(layer, plane, layer.name, placement(layer))
+
+
+def results_of(viewer: Viewer, image: Image) -> list[Labels]:
+    """Return the layers made from an image layer, the newest last."""
+    own = [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels)
+        and isinstance(layer.metadata.get(KEY), dict)
+        and layer.metadata[KEY].get("image_layer_id") == str(image.unique_id)
+    ]
+    return sorted(own, key=lambda layer: str(layer.metadata[KEY].get("finished")))
+
+
+def put_superpixels(
+    viewer: Viewer,
+    source: Source,
+    superpixels: NDArray[Any],
+    record: dict[str, Any],
+    *,
+    changed: bool,
+    keep_previous: bool,
+    outlines: bool,
+) -> tuple[Labels, str]:
+    """Add the superpixels of a plane, or update the layer that has them.
+
+    `changed` says that the pixels were seen to change during the run. Returns
+    the layer and what the user should know, if anything. Must be called in the
+    window's thread.
+    """
+    image = source.layer
+    remark, place = _what_happened(viewer, source, changed)
+    record = {
+        **record,
+        "image_layer": source.name,
+        "image_layer_id": str(image.unique_id),
+        "finished": datetime.now(UTC).isoformat(),
+    }
+    target = None
+    if not keep_previous:
+        target = next(reversed(results_of(viewer, image)), None)
+    fit = None if target is None else _region(target, source.plane)
+    if target is None or fit is None:
+        return _add(viewer, source, superpixels, record, place, outlines), remark
+    _write(target, fit, superpixels)
+    target.metadata = {**target.metadata, KEY: _with_planes(record, target)}
+    if tuple(target.data.shape) == source.plane.stack_shape:
+        for name, value in place.items():
+            setattr(target, name, value)
+    return target, remark
+
+
+def _what_happened(
+    viewer: Viewer, source: Source, changed: bool
+) -> tuple[str, dict[str, Any]]:
+    """Return a sentence on the image's fate during the run, and its place."""
+    image = source.layer
+    if not any(unwrap(layer) is image for layer in viewer.layers):
+        return (
+            f"The image \u201c{source.name}\u201d was removed during the run; "
+            "its superpixels are kept.",
+            source.place,
+        )
+    if changed or full_resolution(image) is not source.plane.data:
+        return (
+            f"The image \u201c{image.name}\u201d changed during the run; the "
+            "superpixels are those of the image as it was.",
+            source.place,
+        )
+    return "", placement(image)
+
+
+def _region(target: Labels, plane: Plane) -> tuple[int | slice, ...] | None:
+    """Return which part of the layer the plane goes to, or None if it has none."""
+    shape = tuple(target.data.shape)
+    if not isinstance(target.data, np.ndarray):
+        return None
+    if shape == plane.stack_shape:
+        return plane.index
+    single = tuple(1 if isinstance(part, int) else n for part, n in _parts(plane))
+    if shape == single and target.metadata[KEY].get("plane") == list(plane.position):
+        return tuple(0 if isinstance(part, int) else part for part in plane.index)
+    return None
+
+
+def _parts(plane: Plane) -> list[tuple[int | slice, int]]:
+    return list(zip(plane.index, plane.stack_shape, strict=True))
+
+
+def _add(
+    viewer: Viewer,
+    source: Source,
+    superpixels: NDArray[Any],
+    record: dict[str, Any],
+    place: dict[str, Any],
+    outlines: bool,
+) -> Labels:
+    plane = source.plane
+    if len(plane.index) == 2:
+        data = superpixels
+    elif prod(plane.stack_shape) * superpixels.itemsize <= _MOST_BYTES_OF_STACK:
+        # Memory of the planes that stay empty is never touched.
+        data = np.zeros(plane.stack_shape, superpixels.dtype)
+        data[plane.index] = superpixels
+    else:
+        axes = tuple(i for i, p in enumerate(plane.index) if isinstance(p, int))
+        data = np.expand_dims(superpixels, axes)
+        origin = tuple(p if isinstance(p, int) else 0 for p in plane.index)
+        place = moved(place, origin)
+    present = any(unwrap(layer) is source.layer for layer in viewer.layers)
+    name = source.layer.name if present else source.name
+    layer: Labels = unwrap(
+        viewer.add_labels(
+            data, name=f"{name} superpixels", metadata={KEY: record}, **place
+        )
+    )
+    layer.contour = 1 if outlines else 0
+    return layer
+
+
+def _write(
+    target: Labels, region: tuple[int | slice, ...], superpixels: NDArray[Any]
+) -> None:
+    """Write the new labels so that undo brings back the old ones."""
+    view = target.data[region]
+    fits = superpixels.max() <= np.iinfo(target.data.dtype).max
+    if not fits:
+        data = target.data.astype(superpixels.dtype)
+        data[region] = superpixels
+        target.data = data
+        return
+    changed = view != superpixels
+    n_changed = int(np.count_nonzero(changed))
+    if n_changed > _MOST_PIXELS_TO_UNDO:
+        view[...] = superpixels
+        target.data = target.data  # tells napari; drops the history
+        return
+    if n_changed:
+        where = iter(np.nonzero(changed))
+        indices = tuple(
+            np.full(n_changed, part) if isinstance(part, int) else next(where)
+            for part in region
+        )
+        target.data_setitem(indices, superpixels[changed])
+
+
+def _with_planes(record: dict[str, Any], target: Labels) -> dict[str, Any]:
+    """Keep the records of the other planes that are in the same layer."""
+    if not record["plane"]:
+        return record
+    old = target.metadata[KEY]
+    others = {tuple(r["plane"]): r for r in old.get("other_planes", [])}
+    others[tuple(old["plane"])] = {
+        key: value for key, value in old.items() if key != "other_planes"
+    }
+    others.pop(tuple(record["plane"]), None)
+    return {**record, "other_planes": list(others.values())}

@@ -1,0 +1,91 @@
+"""Load the heavy parts beside the window, once, when the first widget opens.
+
+Importing PyTorch and compiling the clustering take seconds; done while the
+user looks around, they do not delay the first run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from napari.qt.threading import FunctionWorker
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Backends:
+    """What there is to choose from on this machine."""
+
+    models: tuple[str, ...] = ("default",)
+    devices: tuple[str, ...] = ("auto", "cpu")
+
+
+known = Backends()
+_worker: FunctionWorker | None = None
+_finished = False
+
+
+def warm_up(on_ready: Callable[[Backends], None]) -> None:
+    """Start the loading unless it was, and call back with what there is.
+
+    `on_ready` must be a method of a QObject: Qt then drops the call when the
+    object is gone.
+    """
+    global _worker
+    if _finished:
+        on_ready(known)
+        return
+    if _worker is None:
+        _worker = FunctionWorker(_load)
+        _worker.returned.connect(_remember)
+        _worker.returned.connect(on_ready)
+        _worker.start()
+    else:
+        _worker.returned.connect(on_ready)
+
+
+def _remember(backends: Backends) -> None:
+    global known, _worker, _finished
+    known, _worker, _finished = backends, None, True
+
+
+def _load() -> Backends:
+    try:
+        backends = _look_around()
+        _compile()
+    except Exception:
+        # A run says what is missing; here nobody has asked for anything yet.
+        _logger.debug("warming up failed", exc_info=True)
+        return known
+    return backends
+
+
+def _look_around() -> Backends:
+    import torch
+
+    from napari_paf import list_models
+
+    devices = ["auto", "cpu"]
+    n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if n_cuda:
+        devices.append("cuda")
+    if n_cuda > 1:
+        devices += [f"cuda:{number}" for number in range(n_cuda)]
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    models = ["default", *(name for name in list_models() if name != "default")]
+    return Backends(tuple(models), tuple(devices))
+
+
+def _compile() -> None:
+    import numpy as np
+
+    from napari_paf.pipeline import superpixels
+
+    ramp = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    for connectivity in (1, 2):
+        superpixels(ramp, 2, model="gradient", connectivity=connectivity)
+    superpixels(ramp, 2)

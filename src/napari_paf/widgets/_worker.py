@@ -1,0 +1,193 @@
+"""One way for every widget to run a long job beside the window.
+
+The job is a function of one argument, the progress callback of
+`napari_paf._progress`. It runs in a napari generator worker; it is cancelled
+by raising from the callback.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from napari.qt.threading import GeneratorWorker, create_worker
+from napari.utils import cancelable_progress
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_paf._progress import Progress
+
+Job = Callable[[Progress], Any]
+
+# Imports and compiled code cannot be interrupted. A job that has not noticed
+# the cancelling by then goes on unseen until its next report.
+_PATIENCE_MS = 700
+_SHORTEST_BREAK = 0.04  # seconds between two reports of the same step
+
+
+class Cancelled(Exception):
+    """Raised from the progress callback to end a cancelled job."""
+
+
+@dataclass
+class _Failure:
+    error: Exception
+
+
+class JobWorker(GeneratorWorker):
+    """Worker whose `quit` also reaches a job in the middle of a long step.
+
+    napari quits workers when a window closes, so that covers this case, too.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cancelling = threading.Event()
+
+    def quit(self) -> None:
+        """End the job at its next report."""
+        self.cancelling.set()
+        super().quit()
+
+
+class Run(QObject):
+    """A job that is running, seen from the window's thread.
+
+    Exactly one of `done`, `failed` and `cancelled` is emitted, then `ended`,
+    all of them in the window's thread.
+    """
+
+    progressed = Signal(float, str)
+    done = Signal(object)
+    failed = Signal(object)
+    cancelled = Signal()
+    ended = Signal()
+
+    def __init__(self, job: Job, title: str, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.worker: JobWorker | None = _make_worker(job, title)
+        self.cancelling = False
+        self._reported = False
+        self._dock = _DockProgress(title, self.cancel)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(_PATIENCE_MS)
+        self._patience.timeout.connect(self._end)
+        self.worker.yielded.connect(self._on_progress)
+        self.worker.returned.connect(self._on_returned)
+        self.worker.finished.connect(self._end)
+        self.worker.start()
+
+    def cancel(self) -> None:
+        """End the job; `cancelled` follows within a second."""
+        if self.worker is None or self.cancelling:
+            return
+        self.cancelling = True
+        self.worker.quit()
+        self._patience.start()
+
+    def release(self) -> None:
+        """Cancel and report nothing any more, since the widget goes away."""
+        self._reported = True
+        if self.worker is not None:
+            self.worker.quit()
+        self._end()
+
+    def _on_progress(self, step: tuple[float, str]) -> None:
+        if self.worker is None or self.cancelling:
+            return
+        fraction, description = step
+        # First our own signal: the dock's bar lets other events in.
+        self.progressed.emit(fraction, description)
+        self._dock.show_step(fraction, description)
+
+    def _on_returned(self, result: Any) -> None:
+        if self.worker is None or self._reported or self.cancelling:
+            return
+        self._reported = True
+        if isinstance(result, _Failure):
+            self.failed.emit(result.error)
+        else:
+            self.done.emit(result)
+
+    def _end(self) -> None:
+        if self.worker is None:
+            return
+        self._patience.stop()
+        for signal, slot in (
+            (self.worker.yielded, self._on_progress),
+            (self.worker.returned, self._on_returned),
+            (self.worker.finished, self._end),
+        ):
+            signal.disconnect(slot)
+        self.worker = None
+        self._dock.close()
+        if not self._reported:
+            self._reported = True
+            self.cancelled.emit()
+        self.ended.emit()
+
+
+class _DockProgress(cancelable_progress):
+    """The bar in napari's activity dock, with a Cancel button that works."""
+
+    def __init__(self, title: str, on_cancel: Callable[[], None]) -> None:
+        self._on_cancel: Callable[[], None] | None = on_cancel
+        super().__init__(total=100, desc=title, leave=False)
+
+    def cancel(self) -> None:
+        """Cancel the job at once rather than at the next round of a loop."""
+        super().cancel()
+        if self._on_cancel is not None:
+            self._on_cancel()
+
+    def show_step(self, fraction: float, description: str) -> None:
+        if self._on_cancel is None:  # closed
+            return
+        percent = round(100 * fraction)
+        if description != self.desc.removesuffix(": "):
+            self.set_description(description)
+        if percent > self.n and self._on_cancel is not None:
+            self.update(percent - self.n)
+
+    def close(self) -> None:
+        if self._on_cancel is not None:
+            self._on_cancel = None
+            super().close()
+
+
+def _make_worker(job: Job, title: str) -> JobWorker:
+    def steps() -> Generator[tuple[float, str], None, Any]:
+        yield 0.0, "Starting"
+        try:
+            return job(_reporter(worker))
+        except Cancelled:
+            return None
+        except Exception as error:
+            # Returned, not raised: what users did wrong is told in a sentence,
+            # and a RuntimeError would end the worker without a word.
+            return _Failure(error)
+
+    steps.__qualname__ = title  # shown when a window is closed during the run
+    worker: JobWorker = create_worker(
+        steps, _worker_class=JobWorker, _start_thread=False
+    )
+    return worker
+
+
+def _reporter(worker: JobWorker) -> Progress:
+    """Return the callback for the job's thread: it passes on or cancels."""
+    last_time, last_description = 0.0, ""
+
+    def report(fraction: float, description: str) -> None:
+        nonlocal last_time, last_description
+        if worker.cancelling.is_set():
+            raise Cancelled
+        now = time.monotonic()
+        if description != last_description or now - last_time > _SHORTEST_BREAK:
+            last_time, last_description = now, description
+            worker.yielded.emit((fraction, description))
+
+    return report
