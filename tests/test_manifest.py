@@ -6,10 +6,10 @@ import importlib
 from importlib import metadata, resources
 
 import pytest
-from conftest import ROOT
 from npe2 import PluginManifest
 
 import napari_paf
+from conftest import ROOT
 
 MANIFEST = PluginManifest.from_distribution("napari-paf")
 COMMANDS = MANIFEST.contributions.commands or []
