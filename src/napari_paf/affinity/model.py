@@ -23,8 +23,8 @@ class AffinityModel:
     Attributes
     ----------
     network : torch.nn.Module
-        Maps images (batch, channel, *spatial) to logits (batch, offset,
-        *spatial); in evaluation mode.
+        Maps images ``(batch, channel, *spatial)`` to logits ``(batch, offset,
+        *spatial)``; in evaluation mode.
     config : dataclass instance
         What the network was built from; ``config.architecture`` names its kind.
     offsets : tuple of tuple of int
@@ -34,6 +34,13 @@ class AffinityModel:
     licence : str
         Terms of the weights.
     name : str
+
+    Examples
+    --------
+    >>> from napari_paf import load_model
+    >>> model = load_model("default")
+    >>> model.name, model.config.architecture
+    ('default', 'unet')
     """
 
     network: nn.Module = field(repr=False)
