@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -261,6 +262,18 @@ def test_same_seed_same_model(picture: tuple, loss: str) -> None:
     states = [m.network.state_dict() for m in (first, second, other)]
     assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
     assert not torch.equal(states[0]["head.weight"], states[2]["head.weight"])
+
+
+def test_the_shift_is_not_unlearnt(picture: tuple) -> None:
+    plain, shifted = small_model(), small_model()
+    shifted.config = dataclasses.replace(shifted.config, shift=-3.0)
+    shifted.network.config = shifted.config
+    states = [
+        train([picture], init=model, validation=())[-1].model.network.state_dict()
+        for model in (plain, shifted)
+    ]
+    for key, value in states[0].items():
+        torch.testing.assert_close(states[1][key], value, atol=1e-4, rtol=1e-3)
 
 
 def test_the_initial_model_is_left_alone(picture: tuple) -> None:

@@ -86,6 +86,15 @@ def test_tiles_equal_the_whole_image(config: UNetConfig) -> None:
                 )
 
 
+def test_shift_is_added() -> None:
+    x = image_of(1, 3, 8, 8)
+    plain = randomized(SMALL)
+    shifted = AffinityUNet(UNetConfig(widths=SMALL.widths, shift=-1.5)).eval()
+    shifted.load_state_dict(plain.state_dict())
+    with torch.inference_mode():
+        torch.testing.assert_close(shifted(x), plain(x) - 1.5)
+
+
 def test_batch_does_not_matter() -> None:
     network, x = randomized(SMALL), image_of(3, 3, 20, 20)
     with torch.inference_mode():
@@ -118,6 +127,7 @@ def test_normalisation_is_folded_correctly(ndim: int) -> None:
         ({"widths": (10**9,)}, "widths="),
         ({"widths": "16"}, "widths="),
         ({"temperature": float("nan")}, "temperature=nan"),
+        ({"shift": float("inf")}, "shift=inf"),
         ({"architecture": "vit"}, "architecture='vit'"),
     ],
 )

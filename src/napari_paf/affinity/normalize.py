@@ -30,8 +30,8 @@ def normalize_intensity(image: NDArray[Any]) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> normalize_intensity(np.arange(5, dtype=np.uint16) * 1000)
-    array([-1.002002,  -0.501001,  0.      ,  0.501001,  1.002002], dtype=float32)
+    >>> normalize_intensity(np.array([[0, 0, 50, 100, 100]], np.uint16))
+    array([[-1., -1.,  0.,  1.,  1.]], dtype=float32)
     >>> normalize_intensity(np.full((1, 2), 7))
     array([[0., 0.]], dtype=float32)
     """

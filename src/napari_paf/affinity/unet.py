@@ -33,6 +33,9 @@ class UNetConfig:
     channels: int = 3
     widths: tuple[int, ...] = (16, 32, 64, 96, 160)  # one level each, finest first
     temperature: float = 1.0  # affinity = sigmoid(logits / temperature)
+    # Added to the logits. What the loss calls certain is less certain than what
+    # makes good superpixels: below 0, interiors still differ among themselves.
+    shift: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no network."""
@@ -55,6 +58,8 @@ class UNetConfig:
             isinstance(self.temperature, int | float) and 0 < self.temperature < 1e6
         ):
             raise ValueError(f"temperature={self.temperature!r}: give a number over 0.")
+        if not (isinstance(self.shift, int | float) and abs(self.shift) < 1e6):
+            raise ValueError(f"shift={self.shift!r}: give a finite number.")
 
 
 class ConvNorm(nn.Module):
@@ -165,7 +170,7 @@ class AffinityUNet(nn.Module):
         for reduce, block in zip(reversed(self.reduce), reversed(self.up), strict=True):
             x = F.interpolate(reduce(x), scale_factor=2, mode=mode)
             x = block(x + skips.pop())
-        logits: Tensor = self.head(x)
+        logits: Tensor = self.head(x) + self.config.shift
         for axis, n in enumerate(size, start=2):
             logits = logits.narrow(axis, 0, n)
         return logits

@@ -295,8 +295,10 @@ class _Training:
         ):
             logits = self.network(crops.image.to(self.device)).float()
         inside, across = self._weights(crops, logits)
+        # The loss would undo the shift, which is for the clustering.
+        shift = getattr(self.model.config, "shift", 0.0)
         loss = affinity_loss(
-            logits,
+            logits - shift,
             inside.to(self.device),
             across.to(self.device),
             boundary_weight=self.boundary_weight,
