@@ -5,6 +5,8 @@ from .affinity.model import load_model as load_model
 from .clustering.entropy_rate import (
     entropy_rate_superpixels as entropy_rate_superpixels,
 )
+from .clustering.hierarchy import SuperpixelHierarchy as SuperpixelHierarchy
+from .clustering.hierarchy import entropy_rate_hierarchy as entropy_rate_hierarchy
 from .metrics import achievable_iou as achievable_iou
 from .metrics import (
     achievable_segmentation_accuracy as achievable_segmentation_accuracy,

@@ -28,9 +28,7 @@ ITEMS_PER_BUCKET = 4
 @kernel
 def _contains(low: Any, high: Any, z: int, y: int, x: int) -> bool:
     """Whether the box from corner `low` to corner `high` contains a pixel."""
-    return (
-        low[0] <= z < high[0] and low[1] <= y < high[1] and low[2] <= x < high[2]
-    )
+    return low[0] <= z < high[0] and low[1] <= y < high[1] and low[2] <= x < high[2]
 
 
 @kernel

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_paf.clustering._compiled import inlined, kernel
+from napari_paf.clustering._compiled import kernel
 
 # log2((1 + s) / (1 - s)) = 2 / ln 2 * (s + s^3 / 3 + s^5 / 5 + ...)
 _C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9 = (
@@ -56,7 +56,7 @@ def xlog2x(x: Any) -> Any:
     return x * log2(x) if x > 1e-300 else 0.0
 
 
-@inlined
+@kernel
 def entropy_gain(
     weight: float, loop_i: float, loop_term_i: float, loop_j: float, loop_term_j: float
 ) -> float:
@@ -72,13 +72,13 @@ def entropy_gain(
     )
 
 
-@inlined
+@kernel
 def size_term(size: int, n_inside: int, table: Any) -> float:
     """Return f(size / n_inside), looked up where the table reaches."""
     return table[size] if size < len(table) else xlog2x(size / n_inside)
 
 
-@inlined
+@kernel
 def balance_gain(s: int, t: int, n_inside: int, table: Any) -> float:
     """Return the gain in balance of joining components of `s` and `t` pixels."""
     return (

@@ -34,26 +34,26 @@ def count_components(weights: Any, slot_bits: int, steps: Any, parent: Any) -> i
 
 
 @kernel
-def grow_tree(
-    edge: Any, slot_bits: int, steps: Any, absorber: Any, when: Any
-) -> None:
-    """Join the ends of edges, in order, each component named by its first pixel.
+def grow_tree(ends: Any, absorber: Any, when: Any) -> int:
+    """Join pairs of pixels, in order, each component named by its first pixel.
 
     For every pixel that ceases to be a first pixel, `absorber` tells the first
     pixel of the component that takes it in, always an earlier one, and `when`
-    the place of the edge.
+    the place of the pair. Returns the number of pairs that joined something.
     """
-    mask = (1 << slot_bits) - 1
-    root = np.arange(len(absorber)).astype(np.int32)
-    for place in range(len(edge)):
-        i = edge[place] >> slot_bits
-        root_i = find(root, i)
-        root_j = find(root, i + steps[edge[place] & mask])
+    root = np.arange(len(absorber)).astype(absorber.dtype)
+    n_joined = 0
+    for place in range(len(ends)):
+        root_i, root_j = find(root, ends[place, 0]), find(root, ends[place, 1])
+        if root_i == root_j:
+            continue
         if root_i > root_j:
             root_i, root_j = root_j, root_i
         root[root_j] = root_i
         absorber[root_j] = root_i
         when[root_j] = place
+        n_joined += 1
+    return n_joined
 
 
 @kernel
@@ -74,3 +74,39 @@ def cut_tree(absorber: Any, when: Any, n_merges: int, labels: Any) -> int:
             n_labels += 1
             labels[pixel] = n_labels
     return n_labels
+
+
+@kernel
+def first_leaving(ends: Any, labels: Any, label: int) -> int:
+    """Return the first pair with one pixel in `label` and one in another, or -1."""
+    for place in range(len(ends)):
+        a, b = labels[ends[place, 0]], labels[ends[place, 1]]
+        if a != b and (a == label or b == label):
+            return place
+    return -1
+
+
+@kernel
+def split_at_last(ends: Any, labels: Any, label: int, new_label: int) -> bool:
+    """Undo the last pair inside `label`: what it joined on becomes `new_label`.
+
+    The part with the first pixel keeps its label. Returns whether there was
+    anything to undo.
+    """
+    parent = np.arange(len(labels))
+    last = -1
+    for place in range(len(ends)):
+        i, j = ends[place, 0], ends[place, 1]
+        if labels[i] == label and labels[j] == label:
+            if last >= 0:
+                root_i = find(parent, ends[last, 0])
+                root_j = find(parent, ends[last, 1])
+                parent[max(root_i, root_j)] = min(root_i, root_j)
+            last = place
+    if last < 0:
+        return False
+    split_off = max(find(parent, ends[last, 0]), find(parent, ends[last, 1]))
+    for pixel in range(len(labels)):
+        if labels[pixel] == label and find(parent, pixel) == split_off:
+            labels[pixel] = new_label
+    return True

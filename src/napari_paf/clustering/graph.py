@@ -37,6 +37,8 @@ class PixelGraph:
         The same as raster distances.
     n_inside : int
         Number of pixels inside the mask.
+    mask : (*shape,) ndarray of bool, or None
+        Pixels to cluster; None for all.
     """
 
     shape: tuple[int, ...]
@@ -45,6 +47,7 @@ class PixelGraph:
     offsets: tuple[Offset, ...]
     steps: NDArray[np.int64]
     n_inside: int
+    mask: NDArray[np.bool_] | None
 
     @property
     def n_pixels(self) -> int:
@@ -88,7 +91,9 @@ def build_graph(
         if mask is not None:
             weights[(*first, k)][~(mask[first] & mask[second])] = ABSENT
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    steps = [sum(o * s for o, s in zip(offset, strides, strict=True)) for offset in offsets]
+    steps = [
+        sum(o * s for o, s in zip(offset, strides, strict=True)) for offset in offsets
+    ]
     return PixelGraph(
         shape=shape,
         weights=weights.reshape(-1),
@@ -96,7 +101,16 @@ def build_graph(
         offsets=offsets,
         steps=np.array(steps, np.int64),
         n_inside=math.prod(shape) if mask is None else int(np.count_nonzero(mask)),
+        mask=mask,
     )
+
+
+def edge_ends(graph: PixelGraph, edge: NDArray[np.signedinteger]) -> NDArray[np.int32]:
+    """Return the raster indices of the two pixels of each edge, as (n_edges, 2)."""
+    ends = np.empty((len(edge), 2), np.int32)
+    ends[:, 0] = edge >> graph.slot_bits
+    ends[:, 1] = ends[:, 0] + graph.steps[edge & ((1 << graph.slot_bits) - 1)]
+    return ends
 
 
 def edge_slices(offset: Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:

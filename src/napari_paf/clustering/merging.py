@@ -13,6 +13,7 @@ shifted from round to round so that yesterday's border is today's interior.
 
 from __future__ import annotations
 
+import numbers
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -86,7 +87,7 @@ def find_merges(
     balance: float,
     n_wanted: int,
     *,
-    n_threads: int | None = None,
+    n_threads: int = 1,
     progress: Progress | None = None,
 ) -> Merges:
     """Find at least the first `n_wanted` merges of the greedy for `n_segments`.
@@ -103,7 +104,7 @@ def find_merges(
     n_wanted : int
         Number of merges that must be among those found, if there are so many.
     n_threads : int, optional
-        Number of threads. Default: `default_threads()`.
+        Number of threads.
     progress : callable, optional
         Called as ``progress(fraction, description)``; raise from it to cancel.
 
@@ -113,26 +114,30 @@ def find_merges(
         A set that is closed under the greedy's order up to `n_wanted`.
     """
     report = part(progress, 0.0, 1.0)
-    with ThreadPoolExecutor(
-        n_threads or default_threads(), thread_name_prefix="napari-paf"
-    ) as pool:
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="napari-paf") as pool:
         report(0.0, "Measuring edges")
         problem, forest = _set_up(graph, n_segments, balance, pool)
-        return _merge_blocks(problem, forest, n_wanted, pool, part(progress, 0.05, 1))
+        return _merge_blocks(
+            problem, forest, n_wanted, pool, n_threads, part(progress, 0.05, 1)
+        )
 
 
-def default_threads() -> int:
-    """Return the number of threads to use: the environment's, or one a core."""
-    setting = os.environ.get(THREADS_VARIABLE, "")
-    if setting:
-        if not setting.isdecimal() or int(setting) < 1:
-            raise ValueError(
-                f"{THREADS_VARIABLE}={setting!r}: set it to a number of at least 1."
-            )
-        return int(setting)
-    if hasattr(os, "sched_getaffinity"):  # respects the limits of a container
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def check_n_threads(n_threads: Any) -> int:
+    """Return the number of threads asked for: here, in the environment, or by cores."""
+    source = f"n_threads={n_threads!r}"
+    if n_threads is None:
+        setting = os.environ.get(THREADS_VARIABLE)
+        if setting is None:
+            if hasattr(os, "sched_getaffinity"):  # respects the limits of a container
+                return len(os.sched_getaffinity(0))
+            return os.cpu_count() or 1
+        source = f"{THREADS_VARIABLE}={setting!r}"
+        n_threads = int(setting) if setting.isdecimal() else setting
+    if isinstance(n_threads, bool) or not isinstance(n_threads, numbers.Integral):
+        raise TypeError(f"{source}: give a whole number of threads.")
+    if n_threads < 1:
+        raise ValueError(f"{source}: give at least 1 thread.")
+    return int(n_threads)
 
 
 def _set_up(
@@ -156,7 +161,8 @@ def _set_up(
     largest = max(over_pixels(largest_entropy_gain, *edges, total, loop))
     size_terms = np.empty(min(n_inside, CHUNK) + 1)
     tabulate_sizes(size_terms, n_inside)
-    single = balance_gain(1, 1, n_inside, size_terms) if n_inside > 1 else 1.0
+    # With two pixels there is but one merge, and no balance to gain.
+    single = balance_gain(1, 1, n_inside, size_terms) if n_inside > 2 else 1.0
     trade_off = balance * n_segments * largest / single
     problem = Problem(
         weights=graph.weights,
@@ -244,6 +250,7 @@ def _merge_blocks(
     forest: Forest,
     n_wanted: int,
     pool: ThreadPoolExecutor,
+    n_threads: int,
     progress: Progress,
 ) -> Merges:
     """Merge block by block: leaves first, a parent as soon as its children are done."""
@@ -293,7 +300,7 @@ def _merge_blocks(
 
     try:
         while True:
-            while len(running) < 2 * pool._max_workers:
+            while len(running) < 2 * n_threads:
                 block = ready.pop() if ready else next(leaves, None)
                 if block is None:
                     break

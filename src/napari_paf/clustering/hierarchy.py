@@ -1,0 +1,355 @@
+"""Superpixels of every granularity at once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_paf._progress import Progress
+from napari_paf._validation import check_n_segments
+from napari_paf.clustering._tree import (
+    cut_tree,
+    first_leaving,
+    grow_tree,
+    split_at_last,
+)
+from napari_paf.clustering.entropy_rate import (
+    check_clustering,
+    label_dtype,
+    n_islands,
+)
+from napari_paf.clustering.graph import edge_ends
+from napari_paf.clustering.merging import check_n_threads, find_merges
+
+FILE_VERSION = 1
+
+
+class SuperpixelHierarchy:
+    """All the superpixels that merging goes through, from pixels to islands.
+
+    Made by `entropy_rate_hierarchy`. Exact for the number of superpixels it was
+    made for; for other numbers a nested approximation, because the trade-off
+    between entropy rate and balance depends on that number.
+
+    Parameters
+    ----------
+    merge_order : (n_merges, 2) array_like of int
+        Pairs of neighbouring pixels (raster indices) in the order in which
+        their superpixels are joined.
+    shape : tuple of int
+        Shape of the image.
+    mask : (*shape,) array_like of bool, optional
+        Pixels that were clustered. Default: all.
+    n_segments : int
+        Number of superpixels for which the order is exact.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_paf import entropy_rate_hierarchy
+    >>> affinity = np.ones((2, 1, 4))
+    >>> affinity[0, 0] = 1.0, 0.1, 0.5, 0.0
+    >>> hierarchy = entropy_rate_hierarchy(affinity, 2, connectivity=1)
+    >>> hierarchy.labels(2)
+    array([[1, 1, 2, 2]], dtype=uint16)
+    >>> hierarchy.split(hierarchy.labels(2), 2)
+    array([[1, 1, 2, 3]], dtype=uint16)
+    """
+
+    def __init__(
+        self,
+        merge_order: ArrayLike,
+        shape: tuple[int, ...],
+        *,
+        mask: ArrayLike | None = None,
+        n_segments: int = 1,
+    ) -> None:
+        self.shape = tuple(int(length) for length in shape)
+        n_pixels = int(np.prod(self.shape))
+        self.mask = np.ones(self.shape, bool) if mask is None else np.array(mask, bool)
+        self.merge_order = np.ascontiguousarray(merge_order, np.int32).reshape(-1, 2)
+        self.n_pixels = int(np.count_nonzero(self.mask))
+        self.n_segments = n_segments
+        if self.mask.shape != self.shape:
+            raise ValueError(
+                f"mask of shape {self.mask.shape}: the image has shape {self.shape}."
+            )
+        ends = self.merge_order
+        if ends.size and not (0 <= ends.min() and ends.max() < n_pixels):
+            raise ValueError("merge_order: a pixel lies outside the image.")
+        if not self.mask.ravel()[ends].all():
+            raise ValueError("merge_order: a pixel lies outside the mask.")
+        self._absorber = np.arange(n_pixels, dtype=np.int32)
+        self._absorber[~self.mask.ravel()] = -1
+        self._when = np.full(n_pixels, np.iinfo(np.int32).max, np.int32)
+        if grow_tree(ends, self._absorber, self._when) != len(ends):
+            raise ValueError("merge_order: a merge joins a superpixel to itself.")
+
+    def __repr__(self) -> str:
+        return (
+            f"SuperpixelHierarchy(shape={self.shape}, n_segments={self.n_segments}, "
+            f"{self.n_islands} to {self.n_pixels} superpixels)"
+        )
+
+    @property
+    def n_islands(self) -> int:
+        """Least number of superpixels: the separate parts of the mask."""
+        return self.n_pixels - len(self.merge_order)
+
+    def labels(
+        self, n_segments: int, out: NDArray[Any] | None = None
+    ) -> NDArray[np.unsignedinteger]:
+        """Return the superpixels of any granularity.
+
+        Parameters
+        ----------
+        n_segments : int
+            Number of superpixels, from `n_islands` to `n_pixels`.
+        out : (*shape,) C-contiguous ndarray of int, optional
+            Array to write into, instead of a new one.
+
+        Returns
+        -------
+        labels : (*shape,) ndarray of uint16 or uint32, or `out`
+            1 to `n_segments` in raster order of first pixels, 0 outside the
+            mask. Every coarser result is a union of superpixels of a finer one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such granularity or `out` does not fit.
+        """
+        n_segments = check_n_segments(n_segments, self.n_pixels)
+        if n_segments < self.n_islands:
+            raise ValueError(
+                f"n_segments={n_segments}: the mask has {self.n_islands} separate "
+                "islands; ask for at least that many superpixels."
+            )
+        if out is None:
+            out = np.empty(self.shape, label_dtype(n_segments))
+        elif out.shape != self.shape or not out.flags.c_contiguous:
+            raise ValueError(
+                f"out of shape {out.shape}: give a C-contiguous array of shape "
+                f"{self.shape}."
+            )
+        cut_tree(
+            self._absorber, self._when, self.n_pixels - n_segments, out.reshape(-1)
+        )
+        return out
+
+    def split(self, labels: ArrayLike, label: int) -> NDArray[Any]:
+        """Return labels in which the last merge inside one superpixel is undone.
+
+        Parameters
+        ----------
+        labels : (*shape,) array_like of int
+            Superpixels from `labels`, `split` or `merge`; not changed.
+        label : int
+            The superpixel to split. The part with its first pixel keeps the
+            number; the other part gets the next free one.
+
+        Returns
+        -------
+        labels : (*shape,) ndarray of int
+
+        Raises
+        ------
+        ValueError
+            If `label` is not there or is a single pixel.
+        """
+        result = self._check_labels(labels, label)
+        new_label = int(result.max()) + 1
+        if new_label > np.iinfo(result.dtype).max:
+            result = result.astype(np.uint32)
+        if not split_at_last(self.merge_order, result.reshape(-1), label, new_label):
+            raise ValueError(f"label={label} is a single pixel: it cannot be split.")
+        return result
+
+    def merge(self, labels: ArrayLike, label: int) -> NDArray[Any]:
+        """Return labels in which one superpixel is joined as the hierarchy would.
+
+        Parameters
+        ----------
+        labels : (*shape,) array_like of int
+            Superpixels from `labels`, `split` or `merge`; not changed.
+        label : int
+            The superpixel to join. It takes over the number of the neighbour
+            that the hierarchy joins it to first.
+
+        Returns
+        -------
+        labels : (*shape,) ndarray of int
+
+        Raises
+        ------
+        ValueError
+            If `label` is not there or has no neighbour.
+        """
+        result = self._check_labels(labels, label)
+        flat = result.reshape(-1)
+        place = first_leaving(self.merge_order, flat, label)
+        if place < 0:
+            raise ValueError(f"label={label} has no neighbour to be joined to.")
+        ends = flat[self.merge_order[place]]
+        result[result == label] = ends[ends != label][0]
+        return result
+
+    def _check_labels(self, labels: ArrayLike, label: int) -> NDArray[Any]:
+        """Return a copy of `labels` of an integer dtype, or raise."""
+        array = np.array(labels, order="C")
+        if array.shape != self.shape:
+            raise ValueError(
+                f"labels of shape {array.shape}: the hierarchy has shape {self.shape}."
+            )
+        if array.dtype.kind not in "iu":
+            raise TypeError(f"labels of dtype {array.dtype}: give integers.")
+        if label < 1 or not (array == label).any():
+            raise ValueError(f"label={label} is not in labels: choose one that is.")
+        return array
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the hierarchy to one .npz file, or leave the disk as it was.
+
+        Parameters
+        ----------
+        path : str or path
+            File to write; replaced if it exists.
+        """
+        path = Path(path)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=path.name, suffix=".part", delete=False
+        ) as file:
+            try:
+                np.savez_compressed(
+                    file,
+                    version=FILE_VERSION,
+                    merge_order=self.merge_order,
+                    mask=np.packbits(self.mask),
+                    shape=self.shape,
+                    n_segments=self.n_segments,
+                )
+                file.close()
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> SuperpixelHierarchy:
+        """Read a hierarchy written by `save`; safe for files from strangers.
+
+        Parameters
+        ----------
+        path : str or path
+            File to read.
+
+        Returns
+        -------
+        hierarchy : SuperpixelHierarchy
+
+        Raises
+        ------
+        ValueError
+            If the file is not a hierarchy, or of an unknown version.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                version = int(file["version"])
+                if version != FILE_VERSION:
+                    raise ValueError(f"version {version} is not known")
+                shape = tuple(int(length) for length in file["shape"])
+                n_pixels = int(np.prod(shape))
+                packed = file["mask"]
+                if packed.size != -(-n_pixels // 8):
+                    raise ValueError("its mask does not fit its shape")
+                mask = np.unpackbits(packed, count=n_pixels).astype(bool)
+                return cls(
+                    file["merge_order"],
+                    shape,
+                    mask=mask.reshape(shape),
+                    n_segments=int(file["n_segments"]),
+                )
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"{path} is not a superpixel hierarchy of this version: {error}"
+            ) from error
+
+
+def entropy_rate_hierarchy(
+    affinity: ArrayLike,
+    n_segments: int,
+    *,
+    balance: float = 0.5,
+    connectivity: int = 2,
+    mask: ArrayLike | None = None,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
+) -> SuperpixelHierarchy:
+    """Cluster pixels into superpixels of every granularity at once.
+
+    Like `entropy_rate_superpixels`, but merges on until only the separate parts
+    of the mask are left, and remembers the order.
+
+    Parameters
+    ----------
+    affinity : (n_offsets, [plane,] row, column) array_like
+        How strongly neighbouring pixels belong together, from 0 to 1; see
+        `entropy_rate_superpixels`.
+    n_segments : int
+        Number of superpixels for which the hierarchy is exact.
+    balance : float, optional
+        How much equal sizes matter, at least 0.
+    connectivity : int, optional
+        From 1 (shared faces) to the number of spatial axes.
+    mask : ([plane,] row, column) array_like of bool or int, optional
+        Pixels to cluster are those that are not 0. Default: all.
+    n_threads : int, optional
+        Number of threads. Default: the environment variable
+        ``NAPARI_PAF_NUM_THREADS``, or one for each core.
+    progress : callable, optional
+        Called as ``progress(fraction, description)``; raise from it to cancel.
+
+    Returns
+    -------
+    hierarchy : SuperpixelHierarchy
+        ``hierarchy.labels(n_segments)`` equals what `entropy_rate_superpixels`
+        returns.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_paf import entropy_rate_hierarchy
+    >>> affinity = np.random.default_rng(0).random((2, 16, 16))
+    >>> hierarchy = entropy_rate_hierarchy(affinity, 10)
+    >>> [int(hierarchy.labels(n).max()) for n in (1, 10, 256)]
+    [1, 10, 256]
+    """
+    graph, n_segments, balance = check_clustering(
+        affinity, n_segments, balance, connectivity, mask
+    )
+    merges = find_merges(
+        graph,
+        n_segments,
+        balance,
+        graph.n_inside - n_islands(graph),
+        n_threads=check_n_threads(n_threads),
+        progress=progress,
+    )
+    return SuperpixelHierarchy(
+        edge_ends(graph, merges.in_order()),
+        graph.shape,
+        mask=graph.mask,
+        n_segments=n_segments,
+    )

@@ -1,0 +1,13 @@
+"""Small blocks, so that small images have several levels of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_paf.clustering import merging
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the smallest blocks be a few pixels wide."""
+    monkeypatch.setattr(merging, "LEAF", {2: (1, 3, 3), 3: (2, 2, 2)})

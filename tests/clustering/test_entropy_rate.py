@@ -1,0 +1,270 @@
+"""Entropy-rate superpixels against a naive greedy, the reference and properties."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from skimage.measure import label as connected_parts
+
+from napari_paf import entropy_rate_superpixels
+from napari_paf.clustering import merging
+from napari_paf.clustering._gains import log2, xlog2x
+
+sys.path.insert(0, str(Path(__file__).parent))
+import naive
+
+quick = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80
+)
+
+
+def same_partition(a, b):
+    """Whether two label images differ in the numbers only."""
+    pairs = np.unique(np.stack([a.ravel(), b.ravel()]), axis=1).shape[1]
+    return pairs == len(np.unique(a)) == len(np.unique(b))
+
+
+@st.composite
+def problems(draw):
+    """Draw small images with everything that is hard: ties, zeros, masks, islands."""
+    ndim = draw(st.integers(2, 3))
+    shape = tuple(draw(st.integers(1, 7 if ndim == 2 else 4)) for _ in range(ndim))
+    connectivity = draw(st.integers(1, ndim))
+    n_full = len(naive.OFFSETS[ndim, connectivity])
+    n_channels = draw(st.sampled_from([ndim, n_full]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    affinity = rng.random((n_channels, *shape))
+    kind = draw(st.sampled_from(["real", "tied", "sparse", "constant"]))
+    if kind == "tied":
+        affinity = np.round(affinity * 3) / 3
+    elif kind == "sparse":
+        affinity[rng.random(affinity.shape) < 0.5] = 0
+    elif kind == "constant":
+        affinity[:] = 0.5
+    affinity = affinity.astype(draw(st.sampled_from([np.float32, np.float64])))
+    mask = None
+    if draw(st.booleans()):
+        mask = rng.random(shape) < 0.8
+        mask.flat[rng.integers(mask.size)] = True
+    n_pixels = int(np.prod(shape)) if mask is None else int(mask.sum())
+    arguments = {
+        "n_segments": draw(st.integers(1, n_pixels)),
+        "balance": draw(st.sampled_from([0.0, 0.1, 0.5, 1.0, 10.0])),
+        "connectivity": connectivity,
+        "mask": mask,
+    }
+    return affinity, arguments
+
+
+def count_islands(mask, connectivity):
+    """Return the number of connected parts of a mask."""
+    return connected_parts(mask, connectivity=connectivity).max()
+
+
+@quick
+@given(problem=problems(), n_threads=st.integers(1, 3))
+def test_equals_the_naive_greedy(problem, n_threads, small_blocks):
+    affinity, arguments = problem
+    mask = arguments["mask"]
+    if mask is not None:
+        islands = count_islands(mask, arguments["connectivity"])
+        if arguments["n_segments"] < islands:
+            with pytest.raises(ValueError, match=f"mask has {islands} separate"):
+                entropy_rate_superpixels(affinity, **arguments)
+            return
+    labels = entropy_rate_superpixels(affinity, **arguments, n_threads=n_threads)
+    # Equal gains are equal only if both round them alike: the same f.
+    expected = naive.greedy(affinity, **arguments, f=lambda x: float(xlog2x(x)))
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_equals_the_naive_greedy_with_the_mathematical_logarithm(small_blocks):
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        affinity = rng.random((2, 6, 7))
+        np.testing.assert_array_equal(
+            entropy_rate_superpixels(affinity, 4), naive.greedy(affinity, 4)
+        )
+
+
+@quick
+@given(problem=problems())
+def test_every_superpixel_is_connected_and_counted(problem, small_blocks):
+    affinity, arguments = problem
+    n_segments, mask = arguments["n_segments"], arguments["mask"]
+    if mask is not None:
+        islands = count_islands(mask, arguments["connectivity"])
+        n_segments = arguments["n_segments"] = max(n_segments, int(islands))
+    labels = entropy_rate_superpixels(affinity, **arguments)
+    assert labels.dtype == np.uint16
+    first_pixels = [np.flatnonzero(labels == k)[0] for k in range(1, n_segments + 1)]
+    assert first_pixels == sorted(first_pixels)
+    np.testing.assert_array_equal(labels > 0, True if mask is None else mask)
+    for k in range(1, n_segments + 1):
+        assert count_islands(labels == k, arguments["connectivity"]) == 1
+
+
+@pytest.mark.parametrize("image", ["103070", "21077", "42012"])
+def test_equals_the_reference_on_real_affinities(shared_dir, image):
+    golden = np.load(shared_dir / "goldens" / f"seal_val_{image}.npz")
+    keys = [key for key in golden if key.startswith("ers_n")]
+    assert len(keys) == 4
+    for key in keys:
+        n, connectivity, balance = key.removeprefix("ers_n").split("_")
+        labels = entropy_rate_superpixels(
+            golden["affinity"],
+            int(n),
+            connectivity=int(connectivity.removeprefix("conn")),
+            balance=float(balance.removeprefix("balance")),
+        )
+        assert same_partition(labels, golden[key]), key
+
+
+@pytest.mark.parametrize(
+    "name", ["rand_64x64_seed1", "f32_48x64_seed6", "tiny_3x4_seed7", "tiny_5x7_seed7"]
+)
+def test_equals_the_reference_on_random_affinities(shared_dir, name):
+    golden = np.load(shared_dir / "goldens" / f"{name}.npz")
+    affinity = np.stack([golden["affinity_x"], golden["affinity_y"]])
+    n_checked = 0
+    for key in golden:
+        if not key.startswith("labels_") or "_c1_" not in key:
+            continue
+        n, _, balance = key.removeprefix("labels_K").split("_")
+        if int(n) < affinity[0].size:
+            labels = entropy_rate_superpixels(
+                affinity, int(n), balance=float(balance.removeprefix("l"))
+            )
+            assert same_partition(labels, golden[key]), key
+            n_checked += 1
+    assert n_checked >= 6
+
+
+def test_is_the_same_on_any_threads_and_blocks(monkeypatch):
+    rng = np.random.default_rng(3)
+    affinity = rng.random((4, 150, 170)).astype(np.float32)
+    expected = entropy_rate_superpixels(affinity, 60, n_threads=1)
+    for side in (7, 32, 64, 256):
+        monkeypatch.setattr(merging, "LEAF", {2: (1, side, side)})
+        for n_threads in (1, 2, 5):
+            labels = entropy_rate_superpixels(affinity, 60, n_threads=n_threads)
+            np.testing.assert_array_equal(labels, expected)
+
+
+def test_is_the_same_without_compiling():
+    code = """
+import sys; sys.path.insert(0, sys.argv[1])
+import numpy as np, naive
+from napari_paf import entropy_rate_superpixels
+from napari_paf.clustering import merging
+merging.LEAF = {2: (1, 4, 4), 3: (2, 2, 2)}
+rng = np.random.default_rng(0)
+for shape, connectivity in [((9, 11), 2), ((9, 11), 1), ((3, 4, 5), 3)]:
+    affinity = rng.random((len(shape), *shape))
+    labels = entropy_rate_superpixels(affinity, 5, connectivity=connectivity)
+    expected = naive.greedy(affinity, 5, connectivity=connectivity)
+    np.testing.assert_array_equal(labels, expected)
+"""
+    subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent)],
+        check=True,
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
+    )
+
+
+def test_logarithm_is_close_to_the_exact_one():
+    x = 10 ** np.random.default_rng(0).uniform(-12, 0.5, 2000)
+    ours = np.array([log2(value) for value in x])
+    np.testing.assert_allclose(ours, np.log2(x), rtol=5e-16, atol=3e-16)
+    assert xlog2x(0.0) == 0.0
+    assert xlog2x(-1e-20) == 0.0
+
+
+def test_many_labels_need_a_wider_type():
+    affinity = np.random.default_rng(0).random((2, 257, 257))
+    labels = entropy_rate_superpixels(affinity, 66_000)
+    assert labels.dtype == np.uint32
+    assert labels.max() == len(np.unique(labels)) == 66_000
+
+
+def test_input_is_neither_changed_nor_required_to_be_tidy():
+    base = np.random.default_rng(0).random((4, 12, 10)).astype(">f4")
+    affinity = base[:, ::-1, ::2]
+    affinity.flags.writeable = False
+    before = affinity.copy()
+    labels = entropy_rate_superpixels(affinity, 6)
+    np.testing.assert_array_equal(affinity, before)
+    tidy = np.ascontiguousarray(affinity, np.float32)
+    np.testing.assert_array_equal(labels, entropy_rate_superpixels(tidy, 6))
+
+
+class Cancelled(Exception):
+    """What a caller raises to cancel."""
+
+
+@pytest.mark.parametrize("at", [0.0, 0.2, 0.9])
+def test_progress_rises_and_cancels(small_blocks, at):
+    affinity = np.random.default_rng(0).random((2, 40, 40))
+    fractions = []
+
+    def progress(fraction, description):
+        assert description
+        fractions.append(fraction)
+        if fraction >= at > 0:
+            raise Cancelled
+
+    if at:
+        with pytest.raises(Cancelled):
+            entropy_rate_superpixels(affinity, 10, progress=progress)
+    else:
+        entropy_rate_superpixels(affinity, 10, progress=progress)
+        assert fractions[-1] == 1.0
+    assert fractions == sorted(fractions)
+    assert all(0 <= fraction <= 1 for fraction in fractions)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"n_segments": 0}, ValueError, "n_segments=0: ask for at least 1"),
+        ({"n_segments": 21}, ValueError, "only 20 pixels"),
+        ({"n_segments": 2.5}, TypeError, "n_segments=2.5: give the number"),
+        ({"n_segments": True}, TypeError, "n_segments=True"),
+        ({"balance": -1}, ValueError, "balance=-1"),
+        ({"balance": np.inf}, ValueError, "balance=inf"),
+        ({"balance": "much"}, TypeError, "balance='much'"),
+        ({"connectivity": 3}, ValueError, "connectivity=3: choose 1"),
+        ({"connectivity": None}, TypeError, "connectivity=None"),
+        ({"mask": np.ones((4, 4))}, ValueError, r"mask of shape \(4, 4\)"),
+        ({"mask": np.ones((4, 5))}, TypeError, "mask of dtype float64"),
+        ({"mask": np.zeros((4, 5), bool)}, ValueError, "no pixel is inside"),
+        ({"affinity": np.ones((3, 4, 5))}, ValueError, "affinity has 3 channels"),
+        ({"affinity": np.ones((4, 5))}, ValueError, r"affinity of shape \(4, 5\)"),
+        ({"affinity": np.ones((2, 0, 5))}, ValueError, "is empty"),
+        ({"affinity": np.full((2, 4, 5), np.nan)}, ValueError, "nan"),
+        ({"affinity": np.full((2, 4, 5), 2.0)}, ValueError, "ranges from 2 to 2"),
+        ({"affinity": np.ones((2, 4, 5), complex)}, TypeError, "complex128"),
+        ({"n_threads": 0}, ValueError, "n_threads=0"),
+        ({"n_threads": "all"}, TypeError, "n_threads='all'"),
+    ],
+)
+def test_wrong_arguments_are_named(change, error, message):
+    arguments = {"affinity": np.ones((2, 4, 5)), "n_segments": 3, **change}
+    with pytest.raises(error, match=message):
+        entropy_rate_superpixels(**arguments)
+
+
+def test_number_of_threads_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv(merging.THREADS_VARIABLE, "3")
+    assert merging.check_n_threads(None) == 3
+    monkeypatch.setenv(merging.THREADS_VARIABLE, "many")
+    with pytest.raises(TypeError, match="NAPARI_PAF_NUM_THREADS='many'"):
+        merging.check_n_threads(None)
+    assert merging.check_n_threads(2) == 2

@@ -1,0 +1,150 @@
+"""The hierarchy: every granularity, nested, exact where it says so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage.measure import label as connected_parts
+
+from napari_paf import (
+    SuperpixelHierarchy,
+    entropy_rate_hierarchy,
+    entropy_rate_superpixels,
+)
+
+
+@pytest.fixture(params=[(13, 17), (4, 6, 7)], ids=["2-D", "3-D"])
+def problem(request):
+    """Return random affinities and a mask with two islands or more."""
+    rng = np.random.default_rng(5)
+    shape = request.param
+    mask = np.ones(shape, bool)
+    mask[..., 3] = False
+    return rng.random((len(shape), *shape)), mask
+
+
+def test_is_exact_at_the_number_it_was_made_for(problem, small_blocks):
+    affinity, mask = problem
+    for n_segments in (2, 9, 60):
+        for m in (None, mask):
+            hierarchy = entropy_rate_hierarchy(affinity, n_segments, mask=m)
+            np.testing.assert_array_equal(
+                hierarchy.labels(n_segments),
+                entropy_rate_superpixels(affinity, n_segments, mask=m),
+            )
+
+
+def test_every_granularity_has_its_number_and_nests(problem, small_blocks):
+    affinity, mask = problem
+    hierarchy = entropy_rate_hierarchy(affinity, 9, mask=mask)
+    assert hierarchy.n_islands == 2
+    assert hierarchy.n_pixels == mask.sum()
+    finer = hierarchy.labels(hierarchy.n_pixels)
+    for n_segments in range(hierarchy.n_pixels - 1, hierarchy.n_islands - 1, -1):
+        labels = hierarchy.labels(n_segments)
+        assert len(np.unique(labels[mask])) == labels.max() == n_segments
+        assert (labels[~mask] == 0).all()
+        pairs = np.unique(np.stack([finer.ravel(), labels.ravel()]), axis=1)
+        assert len(np.unique(pairs[0])) == pairs.shape[1]  # one parent for each
+        finer = labels
+
+
+def test_split_undoes_the_last_merge_and_merge_redoes_it(problem, small_blocks):
+    affinity, _ = problem
+    hierarchy = entropy_rate_hierarchy(affinity, 9)
+    coarse, fine = hierarchy.labels(8), hierarchy.labels(9)
+    # The superpixel that consists of two of the finer ones.
+    pairs = np.unique(np.stack([coarse.ravel(), fine.ravel()]), axis=1)
+    label = int(np.bincount(pairs[0]).argmax())
+    split = hierarchy.split(coarse, label)
+    assert split.max() == 9
+    assert np.unique(np.stack([split.ravel(), fine.ravel()]), axis=1).shape[1] == 9
+    assert split.ravel()[np.flatnonzero(coarse == label)[0]] == label
+    for part in (label, 9):
+        again = hierarchy.merge(split, part)
+        assert (
+            np.unique(np.stack([again.ravel(), coarse.ravel()]), axis=1).shape[1] == 8
+        )
+    np.testing.assert_array_equal(coarse, hierarchy.labels(8))  # unchanged
+
+
+def test_split_goes_down_to_pixels(small_blocks):
+    affinity = np.random.default_rng(0).random((2, 4, 5))
+    hierarchy = entropy_rate_hierarchy(affinity, 3)
+    labels = hierarchy.labels(1)
+    for n_segments in range(2, 21):
+        sizes = np.bincount(labels.ravel())
+        labels = hierarchy.split(labels, int(sizes.argmax()))
+        assert labels.max() == n_segments
+        for k in range(1, n_segments + 1):
+            assert connected_parts(labels == k, connectivity=2).max() == 1
+    with pytest.raises(ValueError, match="single pixel"):
+        hierarchy.split(labels, 1)
+
+
+def test_merge_needs_a_neighbour(problem):
+    affinity, mask = problem
+    hierarchy = entropy_rate_hierarchy(affinity, 9, mask=mask)
+    with pytest.raises(ValueError, match="no neighbour"):
+        hierarchy.merge(hierarchy.labels(2), 1)
+    with pytest.raises(ValueError, match="label=77 is not in labels"):
+        hierarchy.merge(hierarchy.labels(2), 77)
+
+
+def test_labels_writes_into_an_array(problem):
+    affinity, _ = problem
+    hierarchy = entropy_rate_hierarchy(affinity, 9)
+    out = np.zeros(hierarchy.shape, np.uint32)
+    assert hierarchy.labels(7, out=out) is out
+    np.testing.assert_array_equal(out, hierarchy.labels(7))
+    with pytest.raises(ValueError, match="C-contiguous"):
+        hierarchy.labels(7, out=out.T)
+    for wrong in (0, hierarchy.n_pixels + 1):
+        with pytest.raises(ValueError, match=f"n_segments={wrong}"):
+            hierarchy.labels(wrong)
+
+
+def test_saved_and_loaded_it_is_the_same(problem, tmp_path):
+    affinity, mask = problem
+    hierarchy = entropy_rate_hierarchy(affinity, 9, mask=mask)
+    path = tmp_path / "hierarchy.npz"
+    hierarchy.save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["hierarchy.npz"]
+    loaded = SuperpixelHierarchy.load(path)
+    assert loaded.n_segments == 9
+    for n_segments in (2, 9, 50):
+        np.testing.assert_array_equal(
+            loaded.labels(n_segments), hierarchy.labels(n_segments)
+        )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 99},
+        {"merge_order": np.array([[0, 10_000]])},
+        {"merge_order": np.array([[0, 1], [1, 0]])},
+        {"merge_order": np.array([[-1, 1]])},
+        {"mask": np.zeros(3, np.uint8)},
+        {"shape": np.array([10**6, 10**6])},
+        {"n_segments": np.array(object())},
+    ],
+)
+def test_hostile_files_are_refused(problem, tmp_path, change):
+    affinity, _ = problem
+    path = tmp_path / "hierarchy.npz"
+    entropy_rate_hierarchy(affinity, 9).save(path)
+    with np.load(path) as file:
+        content = {**file, **change}
+    np.savez(path, **content)
+    with pytest.raises(ValueError, match="is not a superpixel hierarchy"):
+        SuperpixelHierarchy.load(path)
+
+
+def test_other_files_are_refused(tmp_path):
+    path = tmp_path / "notes.npz"
+    path.write_text("not a hierarchy")
+    with pytest.raises(ValueError, match="is not a superpixel hierarchy"):
+        SuperpixelHierarchy.load(path)
+    with pytest.raises(FileNotFoundError):
+        SuperpixelHierarchy.load(tmp_path / "missing.npz")
