@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -26,6 +27,9 @@ from napari_paf.training.pairs import hold_out
 from napari_paf.training.sampling import decode, draw_crop, draw_crops, make_sample
 from napari_paf.training.targets import affinity_targets
 from napari_paf.training.trainer import train_affinity
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 UNCHANGED = Augmentation(
     zoom=(1, 1),
@@ -306,6 +310,43 @@ def test_stop_and_keep_best(picture: tuple) -> None:
 def test_patience(picture: tuple) -> None:
     events = train([picture], steps=50, patience=1, learning_rate=1e-12)
     assert events[-1].step < 50
+
+
+@pytest.mark.parametrize("validation", [None, ()])
+def test_a_killed_training_goes_on(
+    picture: tuple, tmp_path: Path, validation: tuple | None
+) -> None:
+    path = tmp_path / "state.safetensors"
+    settings = {"steps": 6, "validation": validation, "learning_rate": 1e-2}
+    unbroken = train([picture], **settings)
+    arguments = {"init": small_model(), "event_every": 2, "batch": 2, "size": 32}
+    events = train_affinity([picture], checkpoint=path, **arguments, **settings)
+    for event in events:
+        if event.step == 4:
+            break
+    events.close()
+    resumed = train([picture], checkpoint=path, **settings)
+    assert [e.step for e in resumed] == [6, 6]
+    assert resumed[-1].best == unbroken[-1].best
+    assert resumed[-1].model.summary == unbroken[-1].model.summary
+    states = [e[-1].model.network.state_dict() for e in (unbroken, resumed)]
+    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_checkpoints_of_something_else_are_refused(
+    picture: tuple, tmp_path: Path
+) -> None:
+    path = tmp_path / "state.safetensors"
+    train([picture], checkpoint=path)
+    with pytest.raises(ValueError, match="other images or arguments"):
+        train([picture], checkpoint=path, seed=1)
+    small_model().save(path)
+    with pytest.raises(ValueError, match="not a training checkpoint"):
+        train([picture], checkpoint=path)
+    path.write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="not a training checkpoint"):
+        train([picture], checkpoint=path)
 
 
 def test_from_scratch_with_channels(picture: tuple) -> None:

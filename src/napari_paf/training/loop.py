@@ -1,0 +1,275 @@
+"""The training loop: what changes while a network learns, and how it resumes."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_paf.affinity.model import AffinityModel
+from napari_paf.training.checkpoint import read_checkpoint, write_checkpoint
+from napari_paf.training.losses import affinity_loss, segmentation_aware
+from napari_paf.training.sampling import Crops, Sample, draw_crops
+from napari_paf.training.validation import superpixels_of, validate
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from napari_paf.training.augmentation import Augmentation
+
+AVERAGE = 0.999  # how much of the averaged weights stays at each step, at most
+WARM_UP = 300  # steps until the full learning rate, or a tenth of all if fewer
+
+
+@dataclass(frozen=True)
+class TrainingEvent:
+    """How far a training has come.
+
+    Attributes
+    ----------
+    step, steps : int
+        Steps done, and steps in all.
+    loss : float
+        Mean over the steps since the last event; NaN before the first step.
+    validation : float or None
+        Mean achievable segmentation accuracy of the held-out part, from 0 to 1.
+    best : float or None
+        The best one so far.
+    model : AffinityModel or None
+        The model, whenever it is a new best one, and at the end the best one.
+        Without validation: the model as it is now, at every event.
+    finished : bool
+        True for the last event.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    validation: float | None = None
+    best: float | None = None
+    model: AffinityModel | None = None
+    finished: bool = False
+
+
+@dataclass
+class Progress:
+    """Numbers that change while a network learns."""
+
+    step: int = 0
+    best: float | None = None
+    best_step: int = 0
+    waited: int = 0  # events since the best one
+
+
+class Training:
+    """Everything that changes while a network learns.
+
+    Takes the arguments of `train_affinity`, checked and complete.
+    """
+
+    def __init__(
+        self,
+        model: AffinityModel,
+        samples: list[Sample],
+        held_out: list[Sample],
+        *,
+        steps: int,
+        batch: int,
+        size: int,
+        rate: float,
+        loss: str,
+        boundary_weight: float,
+        augmentation: Augmentation,
+        seed: int,
+        device: torch.device,
+        name: str,
+        checkpoint: str | os.PathLike[str] | None,
+    ) -> None:
+        self.model, self.samples, self.held_out = model, samples, held_out
+        self.steps, self.batch, self.size, self.rate = steps, batch, size, rate
+        self.loss, self.boundary_weight = loss, boundary_weight
+        self.augmentation, self.device, self.name = augmentation, device, name
+        self.rng = np.random.default_rng(seed)
+        self.network = copy.deepcopy(model.network).to(device)
+        if device.type == "cpu":  # a tenth faster there
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        kernels = [p for p in self.network.parameters() if p.ndim > 1]
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": kernels, "weight_decay": 0.02},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=rate,
+        )
+        self.best = copy.deepcopy(self.average)
+        self.progress = Progress()
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        # What must be the same for going on to make sense.
+        self.fingerprint = {
+            "config": repr(model.config),
+            "samples": [list(sample.codes.shape) for sample in samples],
+            "held out": [list(sample.codes.shape) for sample in held_out],
+            "augmentation": repr(augmentation),
+            "numbers": [steps, batch, size, rate, loss, boundary_weight, seed],
+        }
+        if self.checkpoint is not None and self.checkpoint.exists():
+            read_checkpoint(self.checkpoint, self, self.fingerprint)
+
+    def run(
+        self,
+        event_every: int,
+        patience: int | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> Iterator[TrainingEvent]:
+        """Yield events; see `train_affinity`."""
+        if self.progress.step == 0:
+            score = self._validate()
+            yield self._event(math.nan, score, improved=True)
+        losses: list[float] = []
+        loss = math.nan
+        while self.progress.step < self.steps and not (should_stop and should_stop()):
+            if patience is not None and self.progress.waited >= patience:
+                break
+            self.progress.step += 1
+            losses.append(self._step(self.progress.step))
+            if self.progress.step % event_every and self.progress.step != self.steps:
+                continue
+            loss, losses = float(np.mean(losses)), []
+            score, best = self._validate(), self.progress.best
+            improved = score is None or best is None or score > best
+            event = self._event(loss, score, improved=improved)
+            if self.checkpoint is not None:
+                write_checkpoint(self.checkpoint, self, self.fingerprint)
+            yield event
+        if not self.held_out:
+            self.best.load_state_dict(self.average.state_dict())
+        yield TrainingEvent(
+            self.progress.step,
+            self.steps,
+            loss,
+            None,
+            self.progress.best,
+            self._model(),
+            finished=True,
+        )
+
+    def _event(
+        self, loss: float, score: float | None, *, improved: bool
+    ) -> TrainingEvent:
+        """Note whether this is the best model so far, and return the event."""
+        progress = self.progress
+        progress.waited = 0 if improved else progress.waited + 1
+        if improved:
+            progress.best, progress.best_step = score, progress.step
+            self.best.load_state_dict(self.average.state_dict())
+        return TrainingEvent(
+            progress.step,
+            self.steps,
+            loss,
+            score,
+            progress.best,
+            self._model() if improved else None,
+        )
+
+    def _step(self, step: int) -> float:
+        """Learn from one batch; return its loss."""
+        warm = min(1.0, step / min(WARM_UP, max(1, self.steps // 10)))
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate * warm * (0.005 + 0.995 * cosine)
+        crops = draw_crops(
+            self.samples,
+            batch=self.batch,
+            size=self.size,
+            channels=self.model.config.channels,
+            rng=self.rng,
+            augmentation=self.augmentation,
+        )
+        self.network.train()
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"
+        ):
+            logits = self.network(crops.image.to(self.device)).float()
+        inside, across = self._weights(crops, logits)
+        # The loss would undo the shift, which is for the clustering.
+        shift = getattr(self.model.config, "shift", 0.0)
+        loss = affinity_loss(
+            logits - shift,
+            inside.to(self.device),
+            across.to(self.device),
+            boundary_weight=self.boundary_weight,
+        )
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        _move_average(
+            self.average, self.network, min(AVERAGE, (1 + step) / (10 + step))
+        )
+        return float(loss.item())
+
+    def _weights(self, crops: Crops, logits: Tensor) -> tuple[Tensor, Tensor]:
+        offsets = self.model.offsets
+        if self.loss == "cross-entropy":
+            return crops.weights(offsets)
+        temperature = self.model.config.temperature
+        affinity = torch.sigmoid(logits.detach() / temperature).cpu().numpy()
+        superpixels = [superpixels_of(a, a[0].size // 300) for a in affinity]
+
+        def reweight(
+            i: int,
+            inside: NDArray[np.float32],
+            across: NDArray[np.float32],
+            truth: NDArray[Any],
+        ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            unlabelled = crops.samples[i].unlabelled
+            return segmentation_aware(
+                inside, across, superpixels[i], truth, unlabelled=unlabelled
+            )
+
+        return crops.weights(offsets, reweight)
+
+    def _validate(self) -> float | None:
+        if not self.held_out:
+            return None
+        return validate(self.average, self.model.config, self.held_out, self.device)
+
+    def _model(self) -> AffinityModel:
+        """Return the best weights so far as a model of its own."""
+        best, step = self.progress.best, self.progress.best_step
+        summary = {
+            "started from": self.model.name or None,
+            "images": len(self.samples),
+            "steps": step,
+            "loss": self.loss,
+            "validation": {"achievable segmentation accuracy": best},
+        }
+        return AffinityModel(
+            copy.deepcopy(self.best).cpu(),
+            self.model.config,
+            self.model.offsets,
+            summary,
+            self.model.licence,
+            self.name,
+        )
+
+
+@torch.no_grad()
+def _move_average(average: nn.Module, network: nn.Module, keep: float) -> None:
+    current = network.state_dict()
+    for key, value in average.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(current[key], 1 - keep)
+        else:
+            value.copy_(current[key])
