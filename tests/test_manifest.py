@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 from importlib import metadata, resources
+from pathlib import Path
 
 import pytest
 from npe2 import PluginManifest
 
 import napari_paf
-from conftest import ROOT
 
+ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = PluginManifest.from_distribution("napari-paf")
 COMMANDS = MANIFEST.contributions.commands or []
 
