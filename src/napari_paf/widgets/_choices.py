@@ -31,15 +31,20 @@ class ChoiceBox(ComboBox):
     when only the names or the order of the choices changed.
     """
 
+    def __init__(self, *, nullable: bool = False) -> None:
+        self._offered: list[tuple[str, Any]] = []
+        # magicgui asks again whenever the widget gets another parent.
+        super().__init__(choices=lambda _: self._offered, nullable=nullable)
+
     def set_choices(self, choices: Iterable[tuple[str, Any]], fallback: Any) -> None:
         """Offer other choices; take `fallback` if the value is not among them."""
-        choices = list(choices)
+        self._offered = choices = list(choices)
         before = self.value if len(self.choices) else None
         kept = before if any(_same(data, before) for _, data in choices) else fallback
         with self.changed.blocked():
             # Emptied first: choices that were renamed keep their place.
-            self.choices = ()
-            self.choices = choices
+            self.native.clear()
+            self.reset_choices()
             if choices:
                 self.value = kept
         after = self.value if choices else None
@@ -63,7 +68,7 @@ class ImageBox(ChoiceBox):
         self._viewer = viewer
         self._own_doing = False
         self._picked = False
-        super().__init__(choices=())
+        super().__init__()
         self.changed.connect(self._note_pick)
 
     def refresh(self) -> None:
@@ -95,9 +100,11 @@ class ImageBox(ChoiceBox):
 class MaskBox(ChoiceBox):
     """The labels layers of a viewer, and none of them."""
 
+    null_string = "None (whole image)"
+
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        super().__init__(choices=[("None (whole image)", None)])
+        super().__init__(nullable=True)
 
     def refresh(self) -> None:
         """Offer the layers that there are now."""
@@ -106,8 +113,7 @@ class MaskBox(ChoiceBox):
             for layer in reversed(list(self._viewer.layers))
             if isinstance(unwrap(layer), Labels)
         ]
-        choices = [(layer.name, layer) for layer in layers]
-        self.set_choices([("None (whole image)", None), *choices], None)
+        self.set_choices(((layer.name, layer) for layer in layers), None)
 
 
 class ModelBox(ChoiceBox):
@@ -120,7 +126,7 @@ class ModelBox(ChoiceBox):
         self._others: list[Any] = []
         self._names: tuple[str, ...] = ("default",)
         self._last: Any = "default"
-        super().__init__(choices=())
+        super().__init__()
         self._rebuild()
         self.changed.connect(self._browse)
 

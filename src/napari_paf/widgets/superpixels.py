@@ -141,7 +141,7 @@ class SuperpixelsWidget(QWidget):
         self.mask_layer = MaskBox(self._viewer)
         self.balance = FloatSpinBox(value=0.5, min=0, max=1000, step=0.05)
         self.connectivity = ComboBox(choices=CONNECTIVITY, value=2)
-        self.device = ChoiceBox(choices=())
+        self.device = ChoiceBox()
         self.outlines = CheckBox(value=_remembered["outlines"], text="Outlines")
         self.keep_previous = CheckBox(value=False, text="Keep previous result")
         self._panel = RunPanel()

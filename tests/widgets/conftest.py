@@ -1,0 +1,211 @@
+"""A viewer with the widget, a stand-in for the computing, and leak checks."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+
+_HERE = Path(__file__).parent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+os.environ["NAPARI_ENSURE_PLUGIN_MAIN_THREAD"] = "1"
+
+pytest.importorskip("pytestqt")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what opens windows where there is no screen: Qt would abort."""
+    if sys.platform != "linux":
+        return
+    if os.environ.get("DISPLAY") and "QT_QPA_PLATFORM" not in os.environ:
+        return
+    skip = pytest.mark.skip(reason="needs a screen; run under xvfb-run")
+    for item in items:
+        # napari's viewers need OpenGL, which Qt's offscreen platform lacks.
+        fixtures = getattr(item, "fixturenames", ())
+        if item.path.is_relative_to(_HERE) and "qapp" in fixtures:
+            item.add_marker(skip)
+
+
+class FakeSuperpixels:
+    """Takes the place of `napari_paf.superpixels`; can be held in mid-run.
+
+    ``hold()`` keeps the next calls waiting, reporting progress all the time
+    (or not, with ``silent=True``), until ``release()``.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.error: Exception | None = None
+        self.reached = threading.Semaphore(0)
+        self._gate = threading.Event()
+        self._gate.set()
+        self._silent = False
+
+    def hold(self, *, silent: bool = False) -> None:
+        self._gate.clear()
+        self._silent = silent
+
+    def release(self) -> None:
+        self._gate.set()
+
+    def __call__(
+        self, image: NDArray[Any], n_segments: int, *, progress: Any, **options: Any
+    ) -> NDArray[Any]:
+        self.calls.append({"image": image, "n_segments": n_segments, **options})
+        progress(0.0, "Predicting affinities")
+        self.reached.release()
+        if self._silent:
+            assert self._gate.wait(30)
+        while not self._gate.wait(0.005):
+            progress(0.5, "Predicting affinities")
+        if self.error is not None:
+            raise self.error
+        progress(1.0, "Clustering")
+        channel_axis = options.get("channel_axis")
+        shape = image.shape if channel_axis is None else image.shape[:-1]
+        return self.stripes(shape, n_segments, options.get("mask"))
+
+    @staticmethod
+    def stripes(
+        shape: tuple[int, ...], n_segments: int, mask: NDArray[Any] | None = None
+    ) -> NDArray[np.uint16]:
+        """Return labels 1 to n in raster order, 0 outside the mask."""
+        inside = np.ones(shape, bool) if mask is None else mask != 0
+        labels = np.zeros(shape, np.uint16)
+        count = int(inside.sum())
+        labels[inside] = np.arange(count) * n_segments // count + 1
+        return labels
+
+
+@pytest.fixture
+def computing(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSuperpixels]:
+    """Put a stand-in under our control in the place of the real computing."""
+    fake = FakeSuperpixels()
+    try:
+        import napari_paf.pipeline
+    except ImportError:
+        import types
+
+        monkeypatch.setitem(
+            sys.modules, "napari_paf.pipeline", types.SimpleNamespace(superpixels=None)
+        )
+    monkeypatch.setattr(sys.modules["napari_paf.pipeline"], "superpixels", fake)
+    yield fake
+    fake.release()
+
+
+@pytest.fixture(autouse=True)
+def _no_warming_up(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keep the loading of PyTorch out of tests that are not about it."""
+    from napari_paf.widgets import _warmup
+
+    if "real_warm_up" not in request.fixturenames:
+        monkeypatch.setattr(_warmup, "warm_up", lambda on_ready: None)
+
+
+@pytest.fixture
+def real_warm_up() -> None:
+    """Mark a test in which the widget loads the heavy parts for real."""
+
+
+@pytest.fixture(autouse=True)
+def _fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what the widget remembers of earlier tests."""
+    from napari_paf.widgets import superpixels
+
+    monkeypatch.setattr(superpixels, "_remembered", {"outlines": True})
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves workers, threads, bars or widgets behind."""
+    if "qapp" not in request.fixturenames:
+        yield
+        return
+    qapp = request.getfixturevalue("qapp")
+    from napari.utils import progress
+    from qtpy.QtCore import QThreadPool
+    from qtpy.QtWidgets import QApplication
+    from superqt.utils import WorkerBase
+
+    before = set(QApplication.topLevelWidgets())
+    yield
+    assert QThreadPool.globalInstance().waitForDone(20_000), "a worker goes on"
+    for _ in range(5):
+        qapp.processEvents()
+        qapp.sendPostedEvents(None, 52)  # QEvent.DeferredDelete
+    gc.collect()
+    assert not WorkerBase._worker_set
+    assert not progress._all_instances
+    left = [
+        widget
+        for widget in set(QApplication.topLevelWidgets()) - before
+        if type(widget).__module__.startswith("napari_paf")
+    ]
+    assert not left
+
+
+class Opened(NamedTuple):
+    viewer: Any
+    widget: Any
+
+
+@pytest.fixture
+def open_widget(make_napari_viewer_proxy: Any) -> Callable[..., Opened]:
+    """Return a function that opens a viewer with images and the widget."""
+
+    def open_(*images: NDArray[Any], **options: Any) -> Opened:
+        viewer = make_napari_viewer_proxy(strict_qt="raise")
+        for number, image in enumerate(images):
+            viewer.add_image(image, name=f"image {number}", **options)
+        _, widget = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixels")
+        return Opened(viewer, widget)
+
+    return open_
+
+
+@pytest.fixture
+def run(qtbot: Any) -> Callable[..., None]:
+    """Return a function that presses Run and waits until it has ended."""
+
+    def run_(widget: Any, timeout: int = 30_000) -> None:
+        assert widget.run_button.isEnabled(), widget.reason
+        widget.run_button.click()
+        qtbot.waitUntil(lambda: widget.worker is None, timeout=timeout)
+
+    return run_
+
+
+@pytest.fixture
+def notifications() -> Iterator[list[tuple[str, str]]]:
+    """Collect napari's notifications as (severity, message)."""
+    from napari.utils.notifications import notification_manager
+
+    seen: list[tuple[str, str]] = []
+
+    def note(notification: Any) -> None:
+        seen.append((str(notification.severity), notification.message))
+
+    notification_manager.notification_ready.connect(note)
+    yield seen
+    notification_manager.notification_ready.disconnect(note)
+
+
+@pytest.fixture
+def grey() -> NDArray[np.uint8]:
+    """Return a small picture."""
+    return np.random.default_rng(1).integers(0, 255, (24, 32), dtype=np.uint8)
