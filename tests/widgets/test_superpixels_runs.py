@@ -142,6 +142,16 @@ def test_result_follows_its_image_when_that_was_moved(
     assert_same_place(labels, viewer.layers[0])
 
 
+def test_image_of_another_shape_takes_over_the_layer(open_widget, computing, run, grey):
+    viewer, widget = open_widget(grey)
+    run(widget)
+    (labels,) = results(viewer)
+    viewer.layers[0].data = grey[:20, :25]
+    run(widget)
+    assert results(viewer) == [labels]
+    np.testing.assert_array_equal(labels.data, computing.stripes((20, 25), 300))
+
+
 def test_planes_of_a_stack_share_one_layer(open_widget, computing, run):
     image = np.random.default_rng(0).integers(0, 255, (6, 10, 12), np.uint8)
     viewer, widget = open_widget(image, scale=(4, 1, 1), translate=(1, 2, 3))
@@ -192,6 +202,10 @@ def test_huge_stack_gets_a_layer_of_one_plane(open_widget, computing, run, monke
     assert widget._plane.position != place
     run(widget)
     assert len(results(viewer)) == 2
+    viewer.dims.set_current_step(0, 3)
+    widget.n_segments.value = 4
+    run(widget)
+    assert [layer.data.max() for layer in results(viewer)] == [4, 8]
 
 
 @pytest.mark.parametrize("channels", ["rgb", "grey", "green"])

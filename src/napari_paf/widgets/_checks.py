@@ -34,7 +34,6 @@ def why_not(
     n_segments: int,
     balance: float,
     connectivity: int,
-    channels: str,
 ) -> str:
     """Return why superpixels of the plane can't be had, or an empty string.
 
@@ -44,7 +43,7 @@ def why_not(
     n_inside = plane.n_pixels
     try:
         if plane.n_pixels == 0 or (small and plane.in_memory):
-            check_image(*plane.read(channels))
+            check_image(*plane.read())
         if mask is not None:
             if not (small and isinstance(mask, np.ndarray)):
                 mask = np.broadcast_to(np.True_, tuple(mask.shape))

@@ -88,16 +88,19 @@ def put_superpixels(
         **record,
         "image_layer": source.name,
         "image_layer_id": str(image.unique_id),
+        "image_shape": list(source.plane.stack_shape),
         "finished": datetime.now(UTC).isoformat(),
     }
-    target = None
-    if not keep_previous:
-        target = next(reversed(results_of(viewer, image)), None)
-    fit = None if target is None else _region(target, source.plane)
-    if target is None or fit is None:
+    earlier = [] if keep_previous else results_of(viewer, image)
+    target, region = _find_target(earlier, source.plane)
+    if target is None:
         return _add(viewer, source, superpixels, record, place, outlines), remark
-    _write(target, fit, superpixels)
-    target.metadata = {**target.metadata, KEY: _with_planes(record, target)}
+    if region is None:  # the image has another shape by now
+        target.data = _array_for(source.plane, superpixels)
+        target.metadata = {**target.metadata, KEY: record}
+    else:
+        _write(target, region, superpixels)
+        target.metadata = {**target.metadata, KEY: _with_planes(record, target)}
     if tuple(target.data.shape) == source.plane.stack_shape:
         for name, value in place.items():
             setattr(target, name, value)
@@ -124,21 +127,39 @@ def _what_happened(
     return "", placement(image)
 
 
-def _region(target: Labels, plane: Plane) -> tuple[int | slice, ...] | None:
-    """Return which part of the layer the plane goes to, or None if it has none."""
-    shape = tuple(target.data.shape)
-    if not isinstance(target.data, np.ndarray):
-        return None
-    if shape == plane.stack_shape:
-        return plane.index
-    single = tuple(1 if isinstance(part, int) else n for part, n in _parts(plane))
-    if shape == single and target.metadata[KEY].get("plane") == list(plane.position):
-        return tuple(0 if isinstance(part, int) else part for part in plane.index)
-    return None
+def _find_target(
+    earlier: list[Labels], plane: Plane
+) -> tuple[Labels | None, tuple[int | slice, ...] | None]:
+    """Return the newest result that has the plane, and which part of it that is.
+
+    The part is None where a result was made when the image had another shape.
+    """
+    for layer in reversed(earlier):
+        record = layer.metadata[KEY]
+        if not isinstance(layer.data, np.ndarray):
+            continue
+        if record.get("image_shape") != list(plane.stack_shape):
+            if _fits_in_memory(plane):
+                return layer, None
+        elif tuple(layer.data.shape) == plane.stack_shape:
+            return layer, plane.index
+        elif record.get("plane") == list(plane.position):
+            return layer, tuple(0 if isinstance(at, int) else at for at in plane.index)
+    return None, None
 
 
-def _parts(plane: Plane) -> list[tuple[int | slice, int]]:
-    return list(zip(plane.index, plane.stack_shape, strict=True))
+def _fits_in_memory(plane: Plane) -> bool:
+    return prod(plane.stack_shape) * 4 <= _MOST_BYTES_OF_STACK
+
+
+def _array_for(plane: Plane, superpixels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels of the size of the layer, 0 in all planes but one."""
+    if len(plane.index) == 2:
+        return superpixels
+    # Memory of the planes that stay empty is never touched.
+    data = np.zeros(plane.stack_shape, superpixels.dtype)
+    data[plane.index] = superpixels
+    return data
 
 
 def _add(
@@ -150,12 +171,8 @@ def _add(
     outlines: bool,
 ) -> Labels:
     plane = source.plane
-    if len(plane.index) == 2:
-        data = superpixels
-    elif prod(plane.stack_shape) * superpixels.itemsize <= _MOST_BYTES_OF_STACK:
-        # Memory of the planes that stay empty is never touched.
-        data = np.zeros(plane.stack_shape, superpixels.dtype)
-        data[plane.index] = superpixels
+    if len(plane.index) == 2 or _fits_in_memory(plane):
+        data = _array_for(plane, superpixels)
     else:
         axes = tuple(i for i, p in enumerate(plane.index) if isinstance(p, int))
         data = np.expand_dims(superpixels, axes)

@@ -186,7 +186,7 @@ class SuperpixelsWidget(QWidget):
             self._ties.viewer.connect(getattr(dims.events, name), self._update)
         self.image_layer.changed.connect(self._watch_layers)
         self.mask_layer.changed.connect(self._watch_layers)
-        for name in ("channels", "n_segments", "balance", "connectivity"):
+        for name in ("n_segments", "balance", "connectivity"):
             getattr(self, name).changed.connect(self._update)
         self.outlines.changed.connect(self._show_outlines)
         self.run_button.clicked.connect(lambda: self.run())
@@ -235,7 +235,6 @@ class SuperpixelsWidget(QWidget):
             n_segments=n_segments,
             balance=self.balance.value,
             connectivity=self.connectivity.value,
-            channels=self.channels.value,
         )
         self._panel.set_reason(reason)
 
