@@ -134,8 +134,8 @@ def test_mask_of_a_stack_is_the_plane_in_view(viewer):
     masks = stack(3, 4, 5).astype(np.uint8)
     viewer.dims.set_current_step(0, 2)
     plane = plane_in_view(layer, viewer.dims)
-    np.testing.assert_array_equal(mask_of(Labels(masks), plane), masks[2])
-    np.testing.assert_array_equal(mask_of(Labels(masks[0]), plane), masks[0])
+    np.testing.assert_array_equal(mask_of(Labels(masks), plane).read(), masks[2])
+    np.testing.assert_array_equal(mask_of(Labels(masks[0]), plane).read(), masks[0])
     assert mask_of(None, plane) is None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,7 @@ except ImportError:
 
 
 if TYPE_CHECKING:
-    from napari_paf.widgets._layers import Plane
+    from napari_paf.widgets._layers import Mask, Plane
 
 # What is larger is looked at when it is run, so that the window never stalls.
 _MOST_PIXELS_TO_READ = 2**22
@@ -29,7 +29,7 @@ _MOST_PIXELS_TO_READ = 2**22
 
 def why_not(
     plane: Plane,
-    mask: Any,
+    mask: Mask | None,
     *,
     n_segments: int,
     balance: float,
@@ -45,9 +45,9 @@ def why_not(
         if plane.n_pixels == 0 or (small and plane.in_memory):
             check_image(*plane.read())
         if mask is not None:
-            if not (small and isinstance(mask, np.ndarray)):
-                mask = np.broadcast_to(np.True_, tuple(mask.shape))
-            n_inside = int(np.count_nonzero(check_mask(mask, plane.shape)))
+            look = small and mask.in_memory
+            inside = mask.read() if look else np.broadcast_to(np.True_, mask.shape)
+            n_inside = int(np.count_nonzero(check_mask(inside, plane.shape)))
         check_n_segments(n_segments, n_inside)
         check_balance(balance)
         check_connectivity(connectivity, len(plane.shape))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BROWSE = "\u2026"  # stands for the entry that opens a file dialog
 _MODEL_NAMES = {
     "default": "Default network",
-    "gradient": "Colour differences (no network)",
+    "gradient": "Colour differences",
 }
 
 

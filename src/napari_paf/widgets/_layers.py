@@ -125,8 +125,27 @@ def plane_in_view(layer: Image, dims: Dims) -> Plane:
     )
 
 
-def mask_of(layer: Labels | None, plane: Plane) -> Any:
-    """Return the part of a labels layer that lies on the plane, unread.
+@dataclass(frozen=True)
+class Mask:
+    """The part of a labels layer that goes with a plane, unread."""
+
+    name: str
+    data: Any
+    index: Index | None
+    shape: tuple[int, ...]
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading the mask costs nothing."""
+        return isinstance(self.data, np.ndarray)
+
+    def read(self) -> NDArray[Any]:
+        """Return the labels; may take long."""
+        return np.asarray(self.data if self.index is None else self.data[self.index])
+
+
+def mask_of(layer: Labels | None, plane: Plane) -> Mask | None:
+    """Return the part of a labels layer that lies on the plane.
 
     A stack of the image's shape gives the plane in view; anything else gives
     all it has, and the shape is checked with the other arguments.
@@ -134,9 +153,10 @@ def mask_of(layer: Labels | None, plane: Plane) -> Any:
     if layer is None:
         return None
     data = full_resolution(layer)
-    if tuple(data.shape) == plane.stack_shape:
-        return data[plane.index]
-    return data
+    shape = tuple(int(length) for length in data.shape)
+    if shape == plane.stack_shape:
+        return Mask(layer.name, data, plane.index, plane.shape)
+    return Mask(layer.name, data, None, shape)
 
 
 def placement(layer: Layer) -> dict[str, Any]:

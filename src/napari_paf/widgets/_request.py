@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_paf._progress import Progress
-    from napari_paf.widgets._layers import Plane
+    from napari_paf.widgets._layers import Mask, Plane
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ class Request:
     """The arguments of a run; calling it does the work, in any thread."""
 
     plane: Plane
-    mask: Any
-    mask_name: str | None
+    mask: Mask | None
     channels: str
     n_segments: int
     model: Any
@@ -59,7 +58,7 @@ class Request:
             balance=self.balance,
             connectivity=self.connectivity,
             channel_axis=channel_axis,
-            mask=None if self.mask is None else np.array(self.mask),
+            mask=None if self.mask is None else self.mask.read().copy(),
             device=self.device,
             progress=part(progress, 0.05, 0.99),
         )
@@ -84,6 +83,6 @@ class Request:
             "model": model,
             "balance": self.balance,
             "connectivity": self.connectivity,
-            "mask_layer": self.mask_name,
+            "mask_layer": None if self.mask is None else self.mask.name,
             "device": self.device,
         }

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from napari.qt.threading import FunctionWorker
+from qtpy.QtCore import QObject, Signal
 
 _logger = logging.getLogger(__name__)
 
@@ -23,7 +24,12 @@ class Backends:
     devices: tuple[str, ...] = ("auto", "cpu")
 
 
+class _Loading(QObject):
+    ready = Signal(object)
+
+
 known = Backends()
+_loading = _Loading()
 _worker: FunctionWorker | None = None
 _finished = False
 
@@ -38,18 +44,17 @@ def warm_up(on_ready: Callable[[Backends], None]) -> None:
     if _finished:
         on_ready(known)
         return
+    _loading.ready.connect(on_ready)
     if _worker is None:
         _worker = FunctionWorker(_load)
         _worker.returned.connect(_remember)
-        _worker.returned.connect(on_ready)
         _worker.start()
-    else:
-        _worker.returned.connect(on_ready)
 
 
 def _remember(backends: Backends) -> None:
     global known, _worker, _finished
     known, _worker, _finished = backends, None, True
+    _loading.ready.emit(backends)
 
 
 def _load() -> Backends:

@@ -102,6 +102,11 @@ class SuperpixelsWidget(QWidget):
         """Why Run is greyed out, or an empty string."""
         return self._panel.reason
 
+    @property
+    def message(self) -> str:
+        """The sentence under the buttons: what is done or how it ended."""
+        return str(self._panel.message.text())
+
     def run(self) -> None:
         """Start computing; does nothing while a run is under way."""
         if self._run is not None:
@@ -253,11 +258,9 @@ class SuperpixelsWidget(QWidget):
     # A run ---------------------------------------------------------------------
 
     def _make_request(self, plane: Plane) -> Request:
-        mask = self.mask_layer.value
         return Request(
             plane=plane,
-            mask=mask_of(mask, plane),
-            mask_name=None if mask is None else mask.name,
+            mask=mask_of(self.mask_layer.value, plane),
             channels=self.channels.value,
             n_segments=self.n_segments.value,
             model=self.model.value,

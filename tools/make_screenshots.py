@@ -1,0 +1,100 @@
+"""Make the pictures of the documentation from a real viewer.
+
+Needs a screen; without one, use a virtual screen::
+
+    xvfb-run -a -s "-screen 0 1280x800x24" python tools/make_screenshots.py
+
+Each picture shows the widget as it is after a run on a sample image.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import napari
+from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QPushButton
+
+OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "images"
+SIZE = (1280, 720)
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What a picture shows."""
+
+    name: str
+    sample: str
+    n_segments: int
+    theme: str = "dark"
+    more_settings: bool = False
+
+
+SHOTS = [
+    Shot("superpixels", "histology_rgb", 400),
+    Shot("superpixels-light", "em_tem_axons", 500, "light", more_settings=True),
+]
+
+
+def main() -> None:
+    """Write the pictures into a folder."""
+    parser = argparse.ArgumentParser(description="Make the documentation's pictures.")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--model", default="default")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for shot in SHOTS:
+        path = arguments.output / f"{shot.name}.png"
+        take(shot, path, arguments.model)
+        print(path)
+
+
+def take(shot: Shot, path: Path, model: str) -> None:
+    """Open a viewer, run the widget on a sample, and save what is seen."""
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.theme = shot.theme
+    viewer.window.resize(*SIZE)
+    viewer.open_sample("napari-paf", shot.sample)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixels")
+    if shot.more_settings:
+        for button in widget.findChildren(QPushButton):
+            if "More settings" in button.text():
+                button.click()
+    widget.n_segments.value = shot.n_segments
+    widget.model.value = model
+    widget.run()
+    wait_for_end(widget)
+    message = widget.message
+    if shot.sample not in viewer.layers or len(viewer.layers) < 3:
+        raise SystemExit(f"{shot.name}: {message}")
+    viewer.reset_view()
+    let_it_draw()
+    imageio.imwrite(path, viewer.screenshot(canvas_only=False, flash=False))
+    viewer.close()
+    let_it_draw()
+
+
+def wait_for_end(widget: Any) -> None:
+    """Wait until the run has ended."""
+    loop = QEventLoop()
+    timer = QTimer()
+    timer.setInterval(50)
+    timer.timeout.connect(lambda: widget.worker is None and loop.quit())
+    timer.start()
+    loop.exec()
+    timer.stop()
+
+
+def let_it_draw() -> None:
+    """Let the window process what is due, for half a second."""
+    loop = QEventLoop()
+    QTimer.singleShot(500, loop.quit)
+    loop.exec()
+
+
+if __name__ == "__main__":
+    main()
