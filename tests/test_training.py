@@ -257,7 +257,7 @@ def test_learns(picture: tuple) -> None:
     assert events[-1].best == max(e.validation for e in events[:-1])
 
 
-@pytest.mark.parametrize("loss", ["cross-entropy", "segmentation-aware"])
+@pytest.mark.parametrize("loss", ["cross-entropy", "seal", "segmentation-aware"])
 def test_same_seed_same_model(picture: tuple, loss: str) -> None:
     first, second, other = (
         train([picture], seed=seed, validation=(), loss=loss)[-1].model

@@ -13,7 +13,7 @@ import torch
 
 from napari_paf.affinity.model import AffinityModel
 from napari_paf.training.checkpoint import read_checkpoint, write_checkpoint
-from napari_paf.training.losses import affinity_loss, segmentation_aware
+from napari_paf.training.losses import LeakageForm, affinity_loss, segmentation_aware
 from napari_paf.training.sampling import Crops, Sample, draw_crops
 from napari_paf.training.validation import superpixels_of, validate
 
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
     from napari_paf.training.augmentation import Augmentation
 
+# Names of the losses, and the form of leakage that each weighs pairs by.
+LOSSES: dict[str, LeakageForm | None] = {
+    "cross-entropy": None,
+    "seal": "published",
+    "segmentation-aware": "share",
+}
 AVERAGE = 0.999  # how much of the averaged weights stays at each step, at most
 WARM_UP = 300  # steps until the full learning rate, or a tenth of all if fewer
 
@@ -220,8 +226,8 @@ class Training:
         return float(loss.item())
 
     def _weights(self, crops: Crops, logits: Tensor) -> tuple[Tensor, Tensor]:
-        offsets = self.model.offsets
-        if self.loss == "cross-entropy":
+        offsets, form = self.model.offsets, LOSSES[self.loss]
+        if form is None:
             return crops.weights(offsets)
         temperature = self.model.config.temperature
         affinity = torch.sigmoid(logits.detach() / temperature).cpu().numpy()
@@ -233,9 +239,13 @@ class Training:
             across: NDArray[np.float32],
             truth: NDArray[Any],
         ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-            unlabelled = crops.samples[i].unlabelled
             return segmentation_aware(
-                inside, across, superpixels[i], truth, unlabelled=unlabelled
+                inside,
+                across,
+                superpixels[i],
+                truth,
+                unlabelled=crops.samples[i].unlabelled,
+                form=form,
             )
 
         return crops.weights(offsets, reweight)

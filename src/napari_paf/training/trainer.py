@@ -14,7 +14,7 @@ import torch
 from napari_paf.affinity.model import AffinityModel, load_model
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 from napari_paf.training.augmentation import Augmentation
-from napari_paf.training.loop import Training, TrainingEvent
+from napari_paf.training.loop import LOSSES, Training, TrainingEvent
 from napari_paf.training.pairs import as_samples, hold_out
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def train_affinity(
     batch: int = 8,
     size: int = 160,
     learning_rate: float | None = None,
-    loss: Literal["cross-entropy", "segmentation-aware"] = "cross-entropy",
+    loss: Literal["cross-entropy", "seal", "segmentation-aware"] = "cross-entropy",
     boundary_weight: float = 8.0,
     augmentation: Augmentation | None = None,
     seed: int = 0,
@@ -77,9 +77,10 @@ def train_affinity(
         Crops in a batch, and their edge length in pixels.
     learning_rate : float, optional
         Highest rate of AdamW. Default: 0.003 from scratch, else 0.001.
-    loss : {"cross-entropy", "segmentation-aware"}, default: "cross-entropy"
-        The latter weighs pairs by how much the superpixels made of the current
-        affinities leak across them, as SEAL does.
+    loss : {"cross-entropy", "seal", "segmentation-aware"}
+        ``"seal"`` weighs pairs by how many pixels the superpixels made of the
+        current affinities leak across them, as published; ``"segmentation-aware"``
+        by the share of their pixels, which does not grow with their area.
     boundary_weight : float, default: 8.0
         Weight of a pair across a boundary.
     augmentation : Augmentation, optional
@@ -130,10 +131,8 @@ def train_affinity(
     }.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{key}={value!r}: give an integer of at least 1.")
-    if loss not in ("cross-entropy", "segmentation-aware"):
-        raise ValueError(
-            f"loss={loss!r}: choose 'cross-entropy' or 'segmentation-aware'."
-        )
+    if loss not in LOSSES:
+        raise ValueError(f"loss={loss!r}: choose one of {', '.join(LOSSES)}.")
     if patience is not None and patience < 1:
         raise ValueError(
             f"patience={patience}: give an integer of at least 1, or None."
