@@ -4,8 +4,9 @@ Usage::
 
     python tools/train_default.py BSDS500_DIR MICROSCOPY_DIR OUTPUT_DIR --steps 9000
 
-Writes ``OUTPUT_DIR/default.safetensors`` every few minutes, and the loss to
+Writes ``OUTPUT_DIR/default.safetensors`` every few minutes, and step and loss to
 ``OUTPUT_DIR/log.csv``. The same arguments give the same weights on one CPU thread.
+``tune_default.py`` makes the shipped model file of the result.
 """
 
 from __future__ import annotations
@@ -55,13 +56,16 @@ def read_photographs(folder: Path, split: str) -> list[Sample]:
     ]
 
 
-def read_kind(folder: Path) -> list[Sample]:
-    """Return the learning part of one kind of microscopy, volumes as planes."""
+def read_kind(folder: Path, *, held_out: bool = False) -> list[Sample]:
+    """Return the learning or the held-out part of one kind of microscopy.
+
+    Volumes give planes: of a kind with one volume, the last ones are held out.
+    """
     share, background_weight = KINDS[folder.name]
     planes: list[tuple[np.ndarray, np.ndarray]] = []
     paths = sorted(folder.glob("*.npz"))
     for number, path in enumerate(paths):
-        if len(paths) > 1 and is_held_out(number):
+        if len(paths) > 1 and is_held_out(number) != held_out:
             continue
         pair = np.load(path)
         image, labels = pair["image"], pair["labels"]
@@ -70,11 +74,12 @@ def read_kind(folder: Path) -> list[Sample]:
         elif image.shape[-1] == 3:
             planes.append((np.moveaxis(image, -1, 0), labels))
         else:
-            # One volume: its last planes are for validation.
-            n = math.floor(0.85 * len(image))
-            image, labels = image[:n], labels[:n]
+            cut = math.floor(0.85 * len(image))
+            part = slice(cut + 1, None, 3) if held_out else slice(cut)
+            image, labels = image[part], labels[part]
             # Only isotropic volumes look alike from all sides.
-            axes = (0, 1, 2) if "fibsem" in folder.name else (0,)
+            isotropic = "fibsem" in folder.name and not held_out
+            axes = (0, 1, 2) if isotropic else (0,)
             planes += [
                 (np.take(image, i, axis)[None], np.take(labels, i, axis))
                 for axis in axes
@@ -104,6 +109,8 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--loss", default="cross-entropy")
+    parser.add_argument("--init", help="model to start from; default: from scratch")
+    parser.add_argument("--checkpoint", type=Path, help="go on from here if it exists")
     options = parser.parse_args()
 
     samples = read_photographs(options.bsds500, "train")
@@ -111,20 +118,20 @@ def main() -> None:
         samples += read_kind(options.microscopy / kind)
     events = train_affinity(
         samples,
-        init=None,
+        init=options.init,
         validation=(),
         steps=options.steps,
-        event_every=50,
+        event_every=100,
         batch=options.batch,
         size=options.size,
         learning_rate=options.learning_rate,
         loss=options.loss,
         seed=options.seed,
         name="default",
+        checkpoint=options.checkpoint,
     )
     options.output.mkdir(parents=True, exist_ok=True)
-    with (options.output / "log.csv").open("w") as log:
-        log.write("step,loss\n")
+    with (options.output / "log.csv").open("a") as log:
         for event in events:
             log.write(f"{event.step},{event.loss:.5f}\n")
             log.flush()
