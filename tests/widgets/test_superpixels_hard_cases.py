@@ -270,7 +270,7 @@ def test_no_connection_outlives_the_widget(open_widget, grey):
     viewer, widget = open_widget(grey)
     emitters = [
         viewer.layers.events.inserted,
-        viewer.layers.events.renamed,
+        viewer.layers[0].events.name,
         viewer.layers.selection.events.active,
         viewer.dims.events.current_step,
         viewer.layers[0].events.data,

@@ -4,6 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakMethod
+
+
+class _Relay:
+    """Stands between an emitter and a method of a widget.
+
+    Emitters compare their callbacks to find one; a widget that Qt has deleted
+    cannot be compared.
+    """
+
+    def __init__(self, method: Callable[..., None]) -> None:
+        self._method = WeakMethod(method)
+
+    def call(self, event: Any) -> None:
+        method = self._method()
+        if method is not None:
+            method(event)
 
 
 class Connections:
@@ -14,17 +31,18 @@ class Connections:
     """
 
     def __init__(self) -> None:
-        self._pairs: list[tuple[Any, Callable[..., None]]] = []
+        self._pairs: list[tuple[Any, _Relay]] = []
 
-    def connect(self, emitter: Any, callback: Callable[..., None]) -> None:
-        """Connect `callback` to `emitter`."""
-        emitter.connect(callback)
-        self._pairs.append((emitter, callback))
+    def connect(self, emitter: Any, method: Callable[..., None]) -> None:
+        """Connect a bound method, which gets the event, to `emitter`."""
+        relay = _Relay(method)
+        emitter.connect(relay.call)
+        self._pairs.append((emitter, relay))
 
     def disconnect(self) -> None:
         """Take back all connections made here."""
-        for emitter, callback in self._pairs:
-            emitter.disconnect(callback)
+        for emitter, relay in self._pairs:
+            emitter.disconnect(relay.call)
         self._pairs.clear()
 
     def __len__(self) -> int:
@@ -40,12 +58,14 @@ class Ties:
 
     def __init__(self) -> None:
         self.viewer = Connections()
+        self.names = Connections()
         self.layers = Connections()
         self.worker: Any = None
 
     def cut(self) -> None:
         """Disconnect from napari and end the worker at its next report."""
         self.viewer.disconnect()
+        self.names.disconnect()
         self.layers.disconnect()
         if self.worker is not None:
             self.worker.quit()

@@ -182,7 +182,7 @@ class SuperpixelsWidget(QWidget):
 
     def _connect(self) -> None:
         layers, dims = self._viewer.layers, self._viewer.dims
-        for name in ("inserted", "removed", "reordered", "renamed"):
+        for name in ("inserted", "removed", "reordered"):
             emitter = getattr(layers.events, name)
             self._ties.viewer.connect(emitter, self._refresh_layers)
         active = layers.selection.events.active
@@ -200,6 +200,9 @@ class SuperpixelsWidget(QWidget):
     # Keeping up with the viewer ----------------------------------------------
 
     def _refresh_layers(self, event: Any = None) -> None:
+        self._ties.names.disconnect()
+        for layer in self._viewer.layers:
+            self._ties.names.connect(layer.events.name, self._refresh_layers)
         self.image_layer.refresh()
         self.mask_layer.refresh()
         self._update()
