@@ -82,7 +82,7 @@ def measure(
             logits = network(torch.from_numpy(image)[None])[0]
         affinity = torch.sigmoid(logits / TEMPERATURE).numpy()
         for n in COUNTS:
-            labels = entropy_rate_superpixels(affinity, n)
+            labels = entropy_rate_superpixels(affinity, n, n_threads=1)
             scores[n].append([measure(labels, truth) for measure in MEASURES.values()])
     return {n: np.mean(rows, axis=0) for n, rows in scores.items()}
 

@@ -121,7 +121,7 @@ def measure(
         if not photograph:
             counts = {f"pixels / {p}": pixels // p for p in PIXELS_PER_SUPERPIXEL}
         for name, n in counts.items():
-            labels = entropy_rate_superpixels(affinity, n)
+            labels = entropy_rate_superpixels(affinity, n, n_threads=1)
             row = {
                 "ASA": achievable_segmentation_accuracy(labels, sample.labels),
                 "BR": boundary_recall(labels, sample.labels),
