@@ -1,0 +1,278 @@
+"""Compare superpixel methods over a folder of images with ground truth."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_paf._baselines import Timed, baselines, run_baseline
+from napari_paf._progress import Progress, silent
+from napari_paf.metrics import evaluate
+
+if TYPE_CHECKING:
+    import os
+
+TRUTH_KEYS = ("segments", "labels", "truth", "groundtruth")
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image with its ground truth, read when asked for.
+
+    Attributes
+    ----------
+    name : str
+        The image file's name without its ending.
+    image_path, truth_path : Path
+        The same file where one ``.npz`` holds both.
+    """
+
+    name: str
+    image_path: Path
+    truth_path: Path
+
+    def read(self) -> tuple[NDArray[Any], NDArray[np.integer]]:
+        """Return image (row, column[, channel]) and truth ([annotator,] row, column).
+
+        Raises
+        ------
+        ValueError
+            If a file does not hold what it should.
+        """
+        image = _read_array(self.image_path, ("image",))
+        truth = _read_array(self.truth_path, TRUTH_KEYS)
+        if image.ndim == 3 and image.shape[-1] == 4:
+            image = image[..., :3]  # without opacity
+        if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] != 3):
+            raise ValueError(
+                f"{self.image_path} has shape {image.shape}: give grey images (row, "
+                "column) or colour images (row, column, 3)."
+            )
+        return image, truth
+
+
+def find_examples(
+    images: str | os.PathLike[str], truths: str | os.PathLike[str] | None = None
+) -> list[Example]:
+    """Pair the images of a folder with their ground truths, by name.
+
+    Parameters
+    ----------
+    images : path-like
+        A folder of images, or of ``.npz`` files that hold ``image`` and ``labels``.
+    truths : path-like, optional
+        A folder with a file of the same name, but for its ending, for each image: a
+        label image, or an ``.npz`` file with ``segments`` or ``labels``, where
+        several annotators are a leading axis. Default: the ``.npz`` files hold both.
+
+    Returns
+    -------
+    examples : list of Example
+        In the order of their names.
+
+    Raises
+    ------
+    ValueError
+        If there is no image with ground truth.
+    """
+    found = []
+    by_name = {}
+    if truths is not None:
+        by_name = {path.stem: path for path in Path(truths).iterdir() if path.is_file()}
+    for path in sorted(Path(images).iterdir()):
+        if truths is None:
+            if path.suffix == ".npz":
+                found.append(Example(path.stem, path, path))
+        elif path.stem in by_name:
+            found.append(Example(path.stem, path, by_name[path.stem]))
+    if not found:
+        where = (
+            "hold image and labels" if truths is None else f"have a truth in {truths}"
+        )
+        raise ValueError(
+            f"{images}: none of the files there {where}; check the folders."
+        )
+    return found
+
+
+def compare(
+    examples: Sequence[Example],
+    methods: Sequence[str] = ("default", "gradient", "slic"),
+    n_segments: Iterable[int] = (100, 200, 300, 400, 500, 600),
+    *,
+    pixels_per_segment: int | None = None,
+    background: int | None = 0,
+    unlabelled: int | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Measure methods on examples, one after the other.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        From `find_examples`.
+    methods : sequence of str
+        Models of ours, by name or path, ``"gradient"``, or one of scikit-image's and
+        OpenCV's: ``slic``, ``slic-zero``, ``compact-watershed``, ``felzenszwalb``,
+        ``lsc``, ``seeds``. Those that cannot be asked for a count are searched to it.
+    n_segments : iterable of int
+        Numbers of superpixels.
+    pixels_per_segment : int, optional
+        Ask for one superpixel per so many pixels instead.
+    background, unlabelled
+        As in `napari_paf.evaluate`.
+    device : str, default "auto"
+        Where our models run.
+    progress : callable, optional
+        Called with a fraction from 0 to 1 and a description.
+
+    Yields
+    ------
+    row : dict
+        ``image``, ``method``, ``n_asked``, ``seconds`` and the measures of
+        `napari_paf.evaluate`. Seconds are those of the image's affinities and one
+        clustering, or of the one run that was kept.
+
+    Raises
+    ------
+    ValueError
+        If an example does not hold an image and its ground truth.
+    """
+    report = progress or silent
+    counts = tuple(n_segments)
+    for i, example in enumerate(examples):
+        image, truth = example.read()
+        n_pixels = math.prod(image.shape[:2])
+        asked = counts
+        if pixels_per_segment is not None:
+            asked = (max(1, n_pixels // pixels_per_segment),)
+        for j, method in enumerate(methods):
+            report((i + j / len(methods)) / len(examples), f"{example.name}: {method}")
+            for n, (labels, seconds) in zip(
+                asked, _run(method, image, asked, device), strict=True
+            ):
+                yield {
+                    "image": example.name,
+                    "method": method,
+                    "n_asked": n,
+                    "seconds": seconds,
+                    **evaluate(
+                        labels,
+                        truth,
+                        image=image,
+                        channel_axis=-1 if image.ndim == 3 else None,
+                        background=background,
+                        unlabelled=unlabelled,
+                    ),
+                }
+    report(1.0, "done")
+
+
+def summarize(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Average rows over images.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        From `compare`.
+
+    Returns
+    -------
+    means : list of dict
+        One for each method and number asked for, in the order of first appearance;
+        ``images`` says how many there were. Measures that are NaN for an image
+        leave it out.
+
+    Examples
+    --------
+    >>> rows = [{"image": i, "method": "slic", "n_asked": 9, "x": i} for i in (1, 2)]
+    >>> summarize(rows)
+    [{'method': 'slic', 'n_asked': 9, 'images': 2, 'x': 1.5}]
+    """
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["method"], row["n_asked"]), []).append(row)
+    means = []
+    for (method, n), group in groups.items():
+        mean: dict[str, Any] = {"method": method, "n_asked": n, "images": len(group)}
+        for key in group[0].keys() - {"image", "method", "n_asked"}:
+            values = [row[key] for row in group if not math.isnan(row[key])]
+            mean[key] = sum(values) / len(values) if values else math.nan
+        order = [
+            key for key in ("method", "n_asked", "images", *group[0]) if key in mean
+        ]
+        means.append({key: mean[key] for key in dict.fromkeys(order)})
+    return means
+
+
+def write_csv(rows: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -> None:
+    """Write rows, of the same keys, as a CSV file with a header.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        From `compare` or `summarize`.
+    path : path-like
+        The file to write.
+    """
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _run(
+    method: str, image: NDArray[Any], asked: Sequence[int], device: str
+) -> Iterator[Timed]:
+    """Yield the superpixels of one image for each number asked for."""
+    if method in baselines():
+        for n in asked:
+            yield run_baseline(method, image, n)
+        return
+    from napari_paf.affinity.gradient import gradient_affinity
+    from napari_paf.affinity.predict import predict_affinity
+    from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
+
+    channel_axis = -1 if image.ndim == 3 else None
+    start = time.perf_counter()
+    if method == "gradient":
+        affinity = gradient_affinity(image, connectivity=2, channel_axis=channel_axis)
+    else:
+        affinity = predict_affinity(
+            image, model=method, channel_axis=channel_axis, device=device
+        )
+    predicted = time.perf_counter() - start
+    for n in asked:
+        start = time.perf_counter()
+        labels = entropy_rate_superpixels(affinity, n)
+        yield Timed(labels, predicted + time.perf_counter() - start)
+
+
+def _read_array(path: Path, keys: Sequence[str]) -> NDArray[Any]:
+    """Read an image file, or the first of `keys` in an ``.npz`` file."""
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            for key in keys:
+                if key in arrays:
+                    array: NDArray[Any] = arrays[key]
+                    return array
+            raise ValueError(
+                f"{path} holds {', '.join(arrays) or 'nothing'}: name the array "
+                f"{' or '.join(keys)}."
+            )
+    if path.suffix.lower() in {".tif", ".tiff"}:
+        import tifffile
+
+        return np.asarray(tifffile.imread(path))
+    import imageio.v3 as iio
+
+    return np.asarray(iio.imread(path))

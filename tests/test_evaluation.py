@@ -1,0 +1,135 @@
+"""Comparing methods over folders of images."""
+
+from __future__ import annotations
+
+import csv
+import math
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tifffile
+
+from napari_paf import evaluation, metrics
+from napari_paf._baselines import at_count, baselines, run_baseline
+
+
+@pytest.fixture
+def picture():
+    """Three uniform stripes with noise, and the stripes as truth."""
+    truth = np.repeat([1, 2, 3], 20)[None].repeat(48, 0)
+    noise = np.random.default_rng(0).normal(0, 4, truth.shape)
+    return (truth * 70 + noise).clip(0, 255).astype(np.uint8), truth.astype(np.uint8)
+
+
+@pytest.fixture
+def folders(tmp_path, picture):
+    image, truth = picture
+    images, truths = tmp_path / "images", tmp_path / "truths"
+    images.mkdir()
+    truths.mkdir()
+    iio.imwrite(images / "a.png", image)
+    np.savez(truths / "a.npz", segments=np.stack([truth, truth > 1]))
+    tifffile.imwrite(images / "b.tif", image.astype(np.uint16) * 100)
+    iio.imwrite(truths / "b.png", truth)
+    iio.imwrite(images / "c.png", np.stack([image, image // 2, 255 - image], -1))
+    tifffile.imwrite(truths / "c.tif", truth)
+    iio.imwrite(images / "without_truth.png", image)
+    return images, truths
+
+
+def test_examples_are_paired_by_name(folders, picture):
+    examples = evaluation.find_examples(*folders)
+    assert [example.name for example in examples] == ["a", "b", "c"]
+    shapes = [tuple(array.shape for array in example.read()) for example in examples]
+    assert shapes == [
+        ((48, 60), (2, 48, 60)),
+        ((48, 60), (48, 60)),
+        ((48, 60, 3), (48, 60)),
+    ]
+    np.testing.assert_array_equal(examples[0].read()[0], picture[0])
+
+
+def test_one_file_may_hold_both(tmp_path, picture):
+    np.savez(tmp_path / "x.npz", image=picture[0], labels=picture[1])
+    (example,) = evaluation.find_examples(tmp_path)
+    for found, expected in zip(example.read(), picture, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_rows_hold_the_measures_of_what_was_returned(folders):
+    examples = evaluation.find_examples(*folders)
+    fractions = []
+    rows = list(
+        evaluation.compare(
+            examples,
+            ("compact-watershed", "slic"),
+            (12, 30),
+            progress=lambda fraction, _: fractions.append(fraction),
+        )
+    )
+    assert len(rows) == 3 * 2 * 2
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+    image, truth = examples[1].read()
+    labels = run_baseline("compact-watershed", image, 30).labels
+    expected = metrics.evaluate(labels, truth, image=image)
+    (row,) = (
+        row
+        for row in rows
+        if (row["image"], row["method"], row["n_asked"])
+        == ("b", "compact-watershed", 30)
+    )
+    assert {key: row[key] for key in expected} == expected
+    assert all(row["seconds"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("name", baselines())
+def test_baselines_come_near_the_count(name):
+    rng = np.random.default_rng(1)
+    image = rng.random((96, 96, 3)).cumsum(0).cumsum(1)
+    labels, _ = run_baseline(name, image, 60)
+    assert labels.shape == (96, 96)
+    assert len(np.unique(labels)) == pytest.approx(60, rel=0.25)
+
+
+def test_search_finds_the_nearest_count():
+    def method(setting):  # steps of 7, more with a higher setting
+        return np.arange(7 * math.floor(setting))
+
+    assert len(at_count(method, 90, 1, 1000, True, 40).labels) == 91
+    falling = at_count(lambda s: method(1000 / s), 90, 1, 1000, False, 40)
+    assert len(falling.labels) == 91
+
+
+def test_summary_is_the_mean_over_images(tmp_path):
+    rows = [
+        {"image": name, "method": m, "n_asked": 5, "accuracy": a, "iou": i}
+        for name, m, a, i in [
+            ("x", "ours", 0.5, math.nan),
+            ("y", "ours", 1.0, 0.25),
+            ("x", "slic", 0.25, math.nan),
+        ]
+    ]
+    means = evaluation.summarize(rows)
+    assert [(m["method"], m["images"], m["accuracy"]) for m in means] == [
+        ("ours", 2, 0.75),
+        ("slic", 1, 0.25),
+    ]
+    assert means[0]["iou"] == 0.25
+    assert math.isnan(means[1]["iou"])
+    evaluation.write_csv(rows, tmp_path / "rows.csv")
+    with open(tmp_path / "rows.csv", newline="", encoding="utf-8") as file:
+        back = list(csv.DictReader(file))
+    assert [row["accuracy"] for row in back] == ["0.5", "1.0", "0.25"]
+
+
+def test_errors_say_what_to_do(tmp_path, picture):
+    with pytest.raises(ValueError, match="none of the files"):
+        evaluation.find_examples(tmp_path)
+    np.savez(tmp_path / "x.npz", image=picture[0], other=picture[1])
+    (example,) = evaluation.find_examples(tmp_path)
+    with pytest.raises(ValueError, match="holds image, other: name the array"):
+        example.read()
+    with pytest.raises(ValueError, match="'nothing': choose among"):
+        run_baseline("nothing", picture[0], 10)
