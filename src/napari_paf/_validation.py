@@ -24,7 +24,7 @@ def check_n_segments(n_segments: Any, n_pixels: int) -> int:
         )
     if n_segments < 1:
         raise ValueError(f"n_segments={n_segments}: ask for at least 1 superpixel.")
-    if n_segments > n_pixels:
+    if int(n_segments) > n_pixels:
         raise ValueError(
             f"n_segments={n_segments}: there are only {n_pixels} pixels; ask for at "
             "most that many superpixels."
@@ -70,7 +70,7 @@ def check_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.boo
             f"mask of dtype {array.dtype}: give a boolean or integer array; pixels "
             "that are not 0 are inside."
         )
-    inside = array != 0
+    inside: NDArray[np.bool_] = array != 0
     if not inside.any():
         raise ValueError("mask: no pixel is inside; mark at least one.")
     return inside

@@ -17,9 +17,9 @@ Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 def kernel(function: Kernel) -> Kernel:
     """Compile a function over flat arrays, once per machine."""
-    return njit(cache=True, nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
+    return njit(cache=True, nogil=True, error_model="numpy")(function)
 
 
 def inlined(function: Kernel) -> Kernel:
     """Compile a small function that is copied into the kernels that call it."""
-    return njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)  # type: ignore[no-any-return]
+    return njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)

@@ -85,11 +85,11 @@ def build_graph(
     for k, offset in enumerate(offsets):
         first, second = edge_slices(offset)
         if k < len(affinity):
-            weights[(*first, k)] = affinity[k][first]
+            weights[..., k][first] = affinity[k][first]
         else:
-            weights[(*first, k)] = _diagonal_affinity(affinity, offset)
+            weights[..., k][first] = _diagonal_affinity(affinity, offset)
         if mask is not None:
-            weights[(*first, k)][~(mask[first] & mask[second])] = ABSENT
+            weights[..., k][first][~(mask[first] & mask[second])] = ABSENT
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     steps = [
         sum(o * s for o, s in zip(offset, strides, strict=True)) for offset in offsets
