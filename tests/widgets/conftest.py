@@ -94,7 +94,7 @@ def computing(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSuperpixels]:
     """Put a stand-in under our control in the place of the real computing."""
     fake = FakeSuperpixels()
     try:
-        import napari_paf.pipeline
+        import napari_paf.pipeline  # noqa: F401
     except ImportError:
         import types
 

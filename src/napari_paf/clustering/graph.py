@@ -118,8 +118,11 @@ def edge_slices(offset: Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
 
     Examples
     --------
-    >>> edge_slices((-1, 1))
-    ((slice(1, None, None), slice(0, -1, None)), (slice(0, -1, None), slice(1, None, None)))
+    >>> first, second = edge_slices((-1, 1))
+    >>> first
+    (slice(1, None, None), slice(0, -1, None))
+    >>> second
+    (slice(0, -1, None), slice(1, None, None))
     """
     ahead, behind, whole = slice(1, None), slice(0, -1), slice(None)
     first = tuple({0: whole, 1: behind, -1: ahead}[step] for step in offset)
