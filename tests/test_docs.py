@@ -1,0 +1,27 @@
+"""The Python in README and in the first page of the documentation runs as printed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/start.md"])
+def test_python_on_the_page_runs(page, capsys):
+    path = ROOT / page
+    blocks = re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
+    assert blocks
+    # What the pages take for granted; start.md loads an image of the same size.
+    image = np.random.default_rng(0).integers(0, 256, (300, 451), np.uint8)
+    names = {
+        "image": image,
+        "truth": (image[0] > 100).astype(int) + np.zeros_like(image),
+    }
+    for block in blocks:
+        exec(compile(block, str(path), "exec"), names)
+    assert names["labels"].max() in (300, 500)
