@@ -180,12 +180,9 @@ def _add(
         place = moved(place, origin)
     present = any(unwrap(layer) is source.layer for layer in viewer.layers)
     name = source.layer.name if present else source.name
-    layer: Labels = unwrap(
-        viewer.add_labels(
-            data, name=f"{name} superpixels", metadata={KEY: record}, **place
-        )
-    )
-    layer.contour = 1 if outlines else 0
+    layer = Labels(data, name=f"{name} superpixels", metadata={KEY: record}, **place)
+    layer.contour = 1 if outlines else 0  # before it is drawn for the first time
+    viewer.add_layer(layer)
     return layer
 
 
