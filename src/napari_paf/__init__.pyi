@@ -2,6 +2,9 @@ from . import metrics as metrics
 from .affinity.model import AffinityModel as AffinityModel
 from .affinity.model import list_models as list_models
 from .affinity.model import load_model as load_model
+from .affinity.seal_checkpoint import (
+    import_seal_checkpoint as import_seal_checkpoint,
+)
 from .clustering.entropy_rate import (
     entropy_rate_superpixels as entropy_rate_superpixels,
 )
