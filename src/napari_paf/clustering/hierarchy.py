@@ -52,13 +52,17 @@ class SuperpixelHierarchy:
     --------
     >>> import numpy as np
     >>> from napari_paf import entropy_rate_hierarchy
-    >>> affinity = np.ones((2, 1, 4))
-    >>> affinity[0, 0] = 1.0, 0.1, 0.5, 0.0
+    >>> affinity = np.ones((2, 3, 4))
+    >>> affinity[0, :, 1] = 0.1  # a boundary down the middle
     >>> hierarchy = entropy_rate_hierarchy(affinity, 2, connectivity=1)
     >>> hierarchy.labels(2)
-    array([[1, 1, 2, 2]], dtype=uint16)
+    array([[1, 1, 2, 2],
+           [1, 1, 2, 2],
+           [1, 1, 2, 2]], dtype=uint16)
     >>> hierarchy.split(hierarchy.labels(2), 2)
-    array([[1, 1, 2, 3]], dtype=uint16)
+    array([[1, 1, 2, 2],
+           [1, 1, 2, 2],
+           [1, 1, 3, 3]], dtype=uint16)
     """
 
     def __init__(

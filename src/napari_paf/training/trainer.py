@@ -116,6 +116,8 @@ def train_affinity(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from napari_paf import train_affinity
     >>> image = np.zeros((32, 32), np.uint8)
     >>> image[:, 20:] = 100
     >>> events = train_affinity([(image, image)], init=None, steps=2, batch=2, size=32)
