@@ -86,6 +86,7 @@ def test_no_image(open_widget, grey):
     viewer, widget = open_widget()
     assert not widget.run_button.isEnabled()
     assert "Open an image" in visible_text(widget)
+    assert widget.channels.native.isHidden()
     viewer.add_image(grey)
     assert widget.run_button.isEnabled()
     viewer.layers.clear()

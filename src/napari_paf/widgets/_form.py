@@ -137,6 +137,8 @@ class RunPanel(QWidget):
         self.bar.setRange(0, 100)
         self.bar.setValue(0)
         self._update()
+        if running:
+            self.message.setText("Starting \u2026")
 
     def show_step(self, fraction: float, description: str) -> None:
         """Show how far a run is and what it does."""

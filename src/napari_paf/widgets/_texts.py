@@ -37,6 +37,13 @@ DEVICES = {
 }
 
 
+def outcome(n_segments: int, seconds: float) -> str:
+    """Return what came of a run in plain words."""
+    digits = 1 if seconds >= 1 else 2
+    noun = "superpixel" if n_segments == 1 else "superpixels"
+    return f"{n_segments} {noun} in {seconds:.{digits}f} s."
+
+
 def failure(error: Exception) -> str:
     """Return what went wrong in plain words."""
     if isinstance(error, ValueError | TypeError | OSError):

@@ -25,6 +25,7 @@ from napari_paf.widgets._texts import (
     NO_IMAGE,
     TOOLTIPS,
     failure,
+    outcome,
 )
 from napari_paf.widgets._worker import Run
 
@@ -228,12 +229,12 @@ class SuperpixelsWidget(QWidget):
             self._plane = None
             self._plane_note.setText("")
             self._size_note.setText("")
+            self._show_channels(False)
             self._panel.set_reason(NO_IMAGE)
             return
         self._plane = plane = plane_in_view(layer, self._viewer.dims)
         self._plane_note.setText(plane.describe())
-        for part_of_row in self._channel_row:
-            part_of_row.setVisible(plane.rgb)
+        self._show_channels(plane.rgb)
         n_segments = self.n_segments.value
         area = plane.n_pixels / n_segments
         self._size_note.setText(f"about {area:,.0f} pixels each" if area >= 1 else "")
@@ -245,6 +246,10 @@ class SuperpixelsWidget(QWidget):
             connectivity=self.connectivity.value,
         )
         self._panel.set_reason(reason)
+
+    def _show_channels(self, shown: bool) -> None:
+        for part in self._channel_row:
+            part.setVisible(shown)
 
     def _offer_backends(self, backends: Backends) -> None:
         self.model.set_names(backends.models)
@@ -285,8 +290,7 @@ class SuperpixelsWidget(QWidget):
         )
         if remark:
             show_info(remark)
-        count, seconds = self._record["n_segments"], computed.seconds
-        self._outcome = remark or f"{count} superpixels in {seconds:.1f} s."
+        self._outcome = remark or outcome(self._record["n_segments"], computed.seconds)
 
     def _on_failed(self, error: Exception) -> None:
         self._outcome = failure(error)
