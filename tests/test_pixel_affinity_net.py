@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from napari_paf.affinity.pixel_affinity_net import (
     PixelAffinityNet,
     PixelAffinityNetConfig,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +88,7 @@ def test_shift_moves_the_logits(network: PixelAffinityNet) -> None:
         torch.testing.assert_close(shifted(x), network(x) - 1.5)
 
 
-def test_a_saved_model_comes_back(network: PixelAffinityNet, tmp_path) -> None:
+def test_a_saved_model_comes_back(network: PixelAffinityNet, tmp_path: Path) -> None:
     config = PixelAffinityNetConfig(temperature=2.0)
     built = PixelAffinityNet(config).eval()
     AffinityModel(built, config, built.offsets).save(tmp_path / "m.safetensors")
@@ -106,7 +110,7 @@ def test_a_saved_model_comes_back(network: PixelAffinityNet, tmp_path) -> None:
         ("shift", float("nan")),
     ],
 )
-def test_config_refuses(field: str, value: object) -> None:
+def test_config_refuses(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{field}="):
         PixelAffinityNetConfig(**{field: value})
 

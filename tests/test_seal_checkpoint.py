@@ -73,12 +73,13 @@ def test_affinities_are_those_of_the_original(
     model = load_model(tmp_path / "seal.safetensors")
     assert model.licence == imported.licence
 
-    prepared = model.network.prepare(np.moveaxis(image, -1, 0))
+    network: Any = model.network
+    prepared = network.prepare(np.moveaxis(image, -1, 0))
     # A corner of the image, so that its border is seen too; then what is exact.
-    part, halo = 160, model.network.halo
+    part, halo = 160, network.halo
     tile = torch.from_numpy(prepared[:, : part + halo, : part + halo])
     with torch.inference_mode():
-        logits = model.network(tile[None])[0, :, :part, :part]
+        logits = network(tile[None])[0, :, :part, :part]
     found = torch.sigmoid(logits / model.config.temperature).numpy()
     np.testing.assert_allclose(found, stored[:, :part, :part], atol=1e-4, rtol=0)
 
