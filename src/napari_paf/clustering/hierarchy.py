@@ -43,7 +43,7 @@ class SuperpixelHierarchy:
         their superpixels are joined.
     shape : tuple of int
         Shape of the image.
-    mask : (*shape,) array_like of bool, optional
+    mask : ([plane,] row, column) array_like of bool, optional
         Pixels that were clustered. Default: all.
     n_segments : int
         Number of superpixels for which the order is exact.
