@@ -253,6 +253,21 @@ def test_viewer_closed_during_a_run(open_widget, start, grey, qtbot):
     assert worker.abort_requested
 
 
+def test_viewer_closed_while_something_does_not_listen(
+    open_widget, computing, start, grey, qtbot
+):
+    viewer, widget = open_widget(grey)
+    worker = start(widget, silent=True)
+    gone = []
+    widget.destroyed.connect(lambda: gone.append(True))
+    viewer.close()
+    qtbot.waitUntil(lambda: bool(gone))
+    assert worker.cancelling.is_set()
+    assert not napari_progress._all_instances
+    computing.release()
+    assert QThreadPool.globalInstance().waitForDone(2000)
+
+
 def test_dock_closed_during_a_run(open_widget, start, grey, qtbot):
     viewer, widget = open_widget(grey)
     worker = start(widget)

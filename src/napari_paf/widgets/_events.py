@@ -1,4 +1,4 @@
-"""What ties a widget to the world: event connections and a running worker."""
+"""What ties a widget to the world: event connections and a run."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class Ties:
         self.viewer = Connections()
         self.names = Connections()
         self.layers = Connections()
-        self.worker: Any = None
+        self.run: Any = None
 
     def cut(self) -> None:
-        """Disconnect from napari and end the worker at its next report."""
+        """Disconnect from napari and end the run at its next report."""
         self.viewer.disconnect()
         self.names.disconnect()
         self.layers.disconnect()
-        if self.worker is not None:
-            self.worker.quit()
-            self.worker = None
+        if self.run is not None:
+            self.run.abandon()
+            self.run = None

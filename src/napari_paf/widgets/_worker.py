@@ -95,6 +95,13 @@ class Run(QObject):
             self.worker.quit()
         self._end()
 
+    def abandon(self) -> None:
+        """Cancel without touching Qt: the object may be deleted already."""
+        self._reported = True
+        if self.worker is not None:
+            self.worker.quit()
+        self._dock.close()
+
     def _on_progress(self, step: tuple[float, str]) -> None:
         if self.worker is None or self.cancelling:
             return

@@ -127,7 +127,7 @@ class SuperpixelsWidget(QWidget):
         run.failed.connect(self._on_failed)
         run.cancelled.connect(self._on_cancelled)
         run.ended.connect(self._on_ended)
-        self._run, self._ties.worker = run, run.worker
+        self._run = self._ties.run = run
         self._outcome = ""
         self._panel.set_running(True)
 
@@ -303,7 +303,7 @@ class SuperpixelsWidget(QWidget):
     def _on_ended(self) -> None:
         if self._run is not None:
             self._run.deleteLater()
-        self._run = self._ties.worker = None
+        self._run = self._ties.run = None
         self._source = None  # lets go of the image
         self._panel.set_running(False, self._outcome)
 
