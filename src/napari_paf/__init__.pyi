@@ -1,7 +1,9 @@
 from . import metrics as metrics
+from .affinity.gradient import gradient_affinity as gradient_affinity
 from .affinity.model import AffinityModel as AffinityModel
 from .affinity.model import list_models as list_models
 from .affinity.model import load_model as load_model
+from .affinity.predict import predict_affinity as predict_affinity
 from .affinity.seal_checkpoint import (
     import_seal_checkpoint as import_seal_checkpoint,
 )
@@ -20,4 +22,6 @@ from .metrics import compactness as compactness
 from .metrics import evaluate as evaluate
 from .metrics import explained_variation as explained_variation
 from .metrics import undersegmentation_error as undersegmentation_error
+from .pipeline import superpixel_hierarchy as superpixel_hierarchy
+from .pipeline import superpixels as superpixels
 from .training.trainer import train_affinity as train_affinity

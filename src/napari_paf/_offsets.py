@@ -7,7 +7,6 @@ that is not zero is positive.
 
 from __future__ import annotations
 
-import math
 from itertools import product
 
 Offset = tuple[int, ...]
@@ -71,15 +70,21 @@ def neighbour_offsets(ndim: int, connectivity: int) -> tuple[Offset, ...]:
     )
 
 
-def distance(offset: Offset) -> float:
-    """Return the Euclidean length of an offset, in pixels.
+def edge_slices(offset: Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return the slices of the first and the second pixels of all edges of an offset.
 
     Examples
     --------
-    >>> distance((0, 1))
-    1.0
+    >>> first, second = edge_slices((-1, 1))
+    >>> first
+    (slice(1, None, None), slice(0, -1, None))
+    >>> second
+    (slice(0, -1, None), slice(1, None, None))
     """
-    return math.sqrt(sum(component * component for component in offset))
+    ahead, behind, whole = slice(1, None), slice(0, -1), slice(None)
+    first = tuple({0: whole, 1: behind, -1: ahead}[step] for step in offset)
+    second = tuple({0: whole, 1: ahead, -1: behind}[step] for step in offset)
+    return first, second
 
 
 def _last_nonzero(offset: Offset) -> int:

@@ -8,12 +8,98 @@ from __future__ import annotations
 
 import math
 import numbers
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._offsets import neighbour_offsets
+
+
+def check_image(image: ArrayLike, channel_axis: Any) -> NDArray[Any]:
+    """Return `image` as an array (channel, [plane,] row, column), or raise.
+
+    Parameters
+    ----------
+    image : ([plane,] row, column[, channel]) array_like
+        Of any real dtype.
+    channel_axis : int or None
+        Axis of the channels; None for an image that has none.
+
+    Returns
+    -------
+    channels : (n_channels, [plane,] row, column) ndarray
+        A view where `image` is an array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shape, dtype or values are not as described.
+    """
+    array = np.asarray(image)
+    if array.dtype.kind not in "fbiu":
+        raise TypeError(
+            f"image of dtype {array.dtype}: give real numbers; of complex ones, for "
+            "example, numpy.abs(image)."
+        )
+    if channel_axis is None:
+        spatial, axes = array.ndim, "(row, column) or (plane, row, column)"
+    else:
+        if isinstance(channel_axis, bool) or not isinstance(
+            channel_axis, numbers.Integral
+        ):
+            raise TypeError(
+                f"channel_axis={channel_axis!r}: give the number of an axis, or None."
+            )
+        if not -array.ndim <= channel_axis < array.ndim:
+            raise ValueError(
+                f"channel_axis={channel_axis}: the image has {array.ndim} axes; give "
+                f"{-array.ndim} to {array.ndim - 1}."
+            )
+        spatial, axes = array.ndim - 1, "two or three axes and the channels"
+    if spatial not in (2, 3):
+        raise ValueError(
+            f"image of shape {array.shape} with channel_axis={channel_axis}: give "
+            f"{axes}."
+        )
+    if array.size == 0:
+        raise ValueError(f"image of shape {array.shape} is empty: give some pixels.")
+    if array.dtype.kind == "f":
+        n_nan = int(np.count_nonzero(np.isnan(array)))
+        n_infinite = int(np.count_nonzero(np.isinf(array)))
+        if n_nan or n_infinite:
+            raise ValueError(
+                f"image has {n_nan} NaN and {n_infinite} infinite values: replace "
+                "them, for example with numpy.nan_to_num."
+            )
+    if channel_axis is None:
+        if array.ndim == 3 and array.shape[2] in (3, 4) and min(array.shape[:2]) >= 16:
+            warnings.warn(
+                f"image of shape {array.shape} is taken as a volume of "
+                f"{array.shape[2]} columns; for a colour image give channel_axis=-1.",
+                stacklevel=3,
+            )
+        return array[np.newaxis]
+    return np.moveaxis(array, int(channel_axis), 0)
+
+
+def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
+    """Return `spacing` as `ndim` floats over 0, or raise; None stands for 1."""
+    if spacing is None:
+        return (1.0,) * ndim
+    if isinstance(spacing, str) or not isinstance(spacing, Sequence | np.ndarray):
+        raise TypeError(f"spacing={spacing!r}: give one number over 0 for each axis.")
+    if len(spacing) != ndim or not all(
+        isinstance(size, numbers.Real) and math.isfinite(size) and size > 0
+        for size in spacing
+    ):
+        raise ValueError(
+            f"spacing={spacing!r}: give {ndim} finite numbers over 0, one for each "
+            "spatial axis."
+        )
+    return tuple(float(size) for size in spacing)
 
 
 def check_n_segments(n_segments: Any, n_pixels: int) -> int:
@@ -30,6 +116,15 @@ def check_n_segments(n_segments: Any, n_pixels: int) -> int:
             "most that many superpixels."
         )
     return int(n_segments)
+
+
+def check_covers_islands(n_segments: int, n_islands: int) -> None:
+    """Raise unless each of `n_islands` separate parts can get a superpixel."""
+    if n_segments < n_islands:
+        raise ValueError(
+            f"n_segments={n_segments}: the mask has {n_islands} separate islands; ask "
+            "for at least that many superpixels."
+        )
 
 
 def check_balance(balance: Any) -> float:

@@ -93,15 +93,7 @@ class FakeSuperpixels:
 def computing(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSuperpixels]:
     """Put a stand-in under our control in the place of the real computing."""
     fake = FakeSuperpixels()
-    try:
-        import napari_paf.pipeline  # noqa: F401
-    except ImportError:
-        import types
-
-        monkeypatch.setitem(
-            sys.modules, "napari_paf.pipeline", types.SimpleNamespace(superpixels=None)
-        )
-    monkeypatch.setattr(sys.modules["napari_paf.pipeline"], "superpixels", fake)
+    monkeypatch.setattr("napari_paf.pipeline.superpixels", fake)
     yield fake
     fake.release()
 

@@ -51,3 +51,36 @@ def normalize_intensity(image: NDArray[Any]) -> NDArray[np.float32]:
     values -= (low + high) / 2
     values *= 2 / (high - low)
     return np.clip(values, -2, 2, out=values).astype(np.float32)
+
+
+def scale_to_unit(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Map an image to 0 ... 1, leaving what already has a full range as it is.
+
+    Parameters
+    ----------
+    image : ndarray
+        Any real dtype and shape.
+
+    Returns
+    -------
+    scaled : ndarray of float32
+        8-bit values over 255; booleans, and floating-point values within 0 ... 1,
+        as they are. Of anything else the robust range becomes 0 ... 1.
+
+    Examples
+    --------
+    >>> scale_to_unit(np.array([0, 51, 255], np.uint8))
+    array([0. , 0.2, 1. ], dtype=float32)
+    >>> scale_to_unit(np.array([-40, 0, 40], np.int32))
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    if image.dtype == np.uint8:
+        return image.astype(np.float32) / np.float32(255)
+    if image.dtype == np.bool_:
+        return image.astype(np.float32)
+    if image.dtype.kind == "f" and image.size and 0 <= image.min() <= image.max() <= 1:
+        return image.astype(np.float32)
+    scaled = np.clip(normalize_intensity(image), -1, 1)
+    scaled += 1
+    scaled /= 2
+    return scaled

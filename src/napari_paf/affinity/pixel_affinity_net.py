@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_paf._offsets import neighbour_offsets
-from napari_paf.affinity.normalize import normalize_intensity
+from napari_paf.affinity.normalize import scale_to_unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,6 +96,8 @@ class PixelAffinityNet(nn.Module):
         each axis.
     stride : int
         1: tiles may start anywhere.
+    memory_per_pixel : int
+        Bytes that prediction takes at most, for every pixel.
 
     References
     ----------
@@ -115,6 +117,7 @@ class PixelAffinityNet(nn.Module):
         self.offsets = neighbour_offsets(2, 1)
         self.halo = 9  # 3 of the first convolution, 1 of each of six
         self.stride = 1
+        self.memory_per_pixel = 6 * 4 * 128  # six full-size feature maps at once
         # Named as in the published weights.
         self.conv1 = nn.Conv2d(3, 128, (1, 7))
         self.in1 = _norm(128)
@@ -144,22 +147,22 @@ class PixelAffinityNet(nn.Module):
         return logits
 
     def prepare(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the network's input for a whole image (channel, y, x).
+        """Return the network's input for a whole image (channel, [plane,] y, x).
 
         Needs OpenCV, so that edges are found exactly as they were when the
-        published weights were trained. Edges depend on the whole image, so do
+        published weights were trained. Edges depend on the whole plane, so do
         this before cutting tiles.
 
         Parameters
         ----------
-        image : ndarray (1 or 3, y, x)
+        image : ndarray (1 or 3, [plane,] y, x)
             R, G, B, or grey, which is repeated. 8-bit values are taken as they
             are, and floating-point values within 0 ... 1 as that share of 255;
             of anything else the robust range is mapped to 0 ... 255.
 
         Returns
         -------
-        prepared : ndarray of float32, (4, y, x)
+        prepared : ndarray of float32, (4, [plane,] y, x)
             B, G, R in 0 ... 1, and 0 on Canny's edges, 1 elsewhere.
 
         Raises
@@ -169,10 +172,10 @@ class PixelAffinityNet(nn.Module):
         ImportError
             If OpenCV is not installed.
         """
-        if image.ndim != 3 or image.shape[0] not in (1, 3):
+        if image.ndim not in (3, 4) or image.shape[0] not in (1, 3):
             raise ValueError(
                 f"image has shape {image.shape}: this model takes 1 or 3 channels of "
-                "a 2-D image; choose channels, or another model."
+                "2-D images; choose channels, or another model."
             )
         try:
             import cv2
@@ -184,12 +187,12 @@ class PixelAffinityNet(nn.Module):
         bgr = np.broadcast_to(_as_8_bit(image)[::-1], (3, *image.shape[1:]))
         result = np.empty((4, *image.shape[1:]), np.float32)
         if result.size:
-            edges = cv2.Canny(
-                np.ascontiguousarray(np.moveaxis(bgr, 0, -1)), *CANNY_THRESHOLDS
-            )
             result[:3] = bgr
             result[:3] /= 255
-            result[3] = edges == 0
+            for plane in np.ndindex(image.shape[1:-2]):
+                colours = np.moveaxis(bgr[:, *plane], 0, -1)
+                edges = cv2.Canny(np.ascontiguousarray(colours), *CANNY_THRESHOLDS)
+                result[3, *plane] = edges == 0
         return result
 
 
@@ -197,9 +200,4 @@ def _as_8_bit(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the values that an 8-bit file of the picture would hold."""
     if image.dtype == np.uint8:
         return image
-    if image.dtype == np.bool_:
-        return image.astype(np.uint8) * np.uint8(255)
-    if image.dtype.kind == "f" and image.size and 0 <= image.min() <= image.max() <= 1:
-        return np.rint(image.astype(np.float64) * 255).astype(np.uint8)
-    share = (np.clip(normalize_intensity(image), -1, 1) + 1) / 2
-    return np.rint(share * 255).astype(np.uint8)
+    return np.rint(scale_to_unit(image) * np.float32(255)).astype(np.uint8)

@@ -119,6 +119,8 @@ class AffinityUNet(nn.Module):
     stride : int
         A tile whose origin is a multiple of this, cut with `halo` around it,
         gives the same output as the whole image.
+    memory_per_pixel : int
+        Bytes that prediction takes at most, for every pixel.
     """
 
     def __init__(self, config: UNetConfig | None = None) -> None:
@@ -128,6 +130,7 @@ class AffinityUNet(nn.Module):
         self.offsets = neighbour_offsets(ndim, ndim)
         levels = range(len(widths) - 1)
         self.stride = 2 ** len(levels)
+        self.memory_per_pixel = 6 * 4 * widths[0]  # six full-size feature maps at once
         # Radius in units of the finest pixels. A level with spacing s: two
         # convolutions (2 s) down, two up, up to s - 1 for where the pixel lies in
         # its cell (pooling), and s for linear interpolation; plus the head.

@@ -11,6 +11,7 @@ from napari_paf._progress import Progress
 from napari_paf._validation import (
     check_affinity,
     check_balance,
+    check_covers_islands,
     check_mask,
     check_n_segments,
 )
@@ -127,12 +128,7 @@ def check_clustering(
     n_inside = int(np.prod(shape)) if inside is None else int(np.count_nonzero(inside))
     n_segments = check_n_segments(n_segments, n_inside)
     graph = build_graph(array, connectivity, inside)
-    islands = n_islands(graph)
-    if n_segments < islands:
-        raise ValueError(
-            f"n_segments={n_segments}: the mask has {islands} separate islands; ask "
-            "for at least that many superpixels."
-        )
+    check_covers_islands(n_segments, n_islands(graph))
     return graph, n_segments, balance
 
 

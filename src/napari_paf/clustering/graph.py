@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_paf._offsets import Offset, neighbour_offsets
+from napari_paf._offsets import Offset, edge_slices, neighbour_offsets
 
 ABSENT = -1.0
 """Weight of an edge that leads outside the image or the mask."""
@@ -111,23 +111,6 @@ def edge_ends(graph: PixelGraph, edge: NDArray[np.signedinteger]) -> NDArray[np.
     ends[:, 0] = edge >> graph.slot_bits
     ends[:, 1] = ends[:, 0] + graph.steps[edge & ((1 << graph.slot_bits) - 1)]
     return ends
-
-
-def edge_slices(offset: Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return the slices of the first and the second pixels of all edges of an offset.
-
-    Examples
-    --------
-    >>> first, second = edge_slices((-1, 1))
-    >>> first
-    (slice(1, None, None), slice(0, -1, None))
-    >>> second
-    (slice(0, -1, None), slice(1, None, None))
-    """
-    ahead, behind, whole = slice(1, None), slice(0, -1), slice(None)
-    first = tuple({0: whole, 1: behind, -1: ahead}[step] for step in offset)
-    second = tuple({0: whole, 1: ahead, -1: behind}[step] for step in offset)
-    return first, second
 
 
 def _diagonal_affinity(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._progress import Progress
-from napari_paf._validation import check_n_segments
+from napari_paf._validation import check_covers_islands, check_n_segments
 from napari_paf.clustering._tree import (
     cut_tree,
     first_leaving,
@@ -129,11 +129,7 @@ class SuperpixelHierarchy:
             If there is no such granularity or `out` does not fit.
         """
         n_segments = check_n_segments(n_segments, self.n_pixels)
-        if n_segments < self.n_islands:
-            raise ValueError(
-                f"n_segments={n_segments}: the mask has {self.n_islands} separate "
-                "islands; ask for at least that many superpixels."
-            )
+        check_covers_islands(n_segments, self.n_islands)
         if out is None:
             out = np.empty(self.shape, label_dtype(n_segments))
         elif out.shape != self.shape or not out.flags.c_contiguous:

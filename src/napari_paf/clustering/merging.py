@@ -115,7 +115,7 @@ def find_merges(
     """
     report = part(progress, 0.0, 1.0)
     with ThreadPoolExecutor(n_threads, thread_name_prefix="napari-paf") as pool:
-        report(0.0, "Measuring edges")
+        report(0.0, "measuring edges")
         problem, forest = _set_up(graph, n_segments, balance, pool)
         return _merge_blocks(
             problem, forest, n_wanted, pool, n_threads, part(progress, 0.05, 1)
@@ -322,7 +322,7 @@ def _merge_blocks(
                         ready.append(parent)
             under_way = sum(int(pulse[1]) for _, _, pulse in running.values())
             fraction = (n_merged + under_way) / max(n_wanted, 1)
-            progress(min(fraction, 1.0), "Merging pixels")
+            progress(min(fraction, 1.0), "merging pixels")
     except BaseException:
         for _, _, pulse in running.values():
             pulse[0] = 1

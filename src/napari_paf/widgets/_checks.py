@@ -9,16 +9,10 @@ import numpy as np
 from napari_paf._validation import (
     check_balance,
     check_connectivity,
+    check_image,
     check_mask,
     check_n_segments,
 )
-
-try:
-    from napari_paf._validation import check_image
-except ImportError:
-
-    def check_image(image, channel_axis): ...
-
 
 if TYPE_CHECKING:
     from napari_paf.widgets._layers import Mask, Plane
