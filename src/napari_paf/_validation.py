@@ -53,7 +53,7 @@ def check_image(image: ArrayLike, channel_axis: Any) -> NDArray[Any]:
             raise TypeError(
                 f"channel_axis={channel_axis!r}: give the number of an axis, or None."
             )
-        if not -array.ndim <= channel_axis < array.ndim:
+        if int(channel_axis) not in range(-array.ndim, array.ndim):
             raise ValueError(
                 f"channel_axis={channel_axis}: the image has {array.ndim} axes; give "
                 f"{-array.ndim} to {array.ndim - 1}."
@@ -92,7 +92,7 @@ def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
     if isinstance(spacing, str) or not isinstance(spacing, Sequence | np.ndarray):
         raise TypeError(f"spacing={spacing!r}: give one number over 0 for each axis.")
     if len(spacing) != ndim or not all(
-        isinstance(size, numbers.Real) and math.isfinite(size) and size > 0
+        isinstance(size, numbers.Real) and 0 < float(size) < math.inf
         for size in spacing
     ):
         raise ValueError(

@@ -31,6 +31,7 @@ MOST_PLANES = 16
 """Planes of a stack that are predicted together."""
 
 Box = tuple[slice, ...]
+WHOLE = slice(None)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def plan_tiles(
             cores[axis] = length
             left /= length
             continue
-        core = max((side - 2 * before) // stride * stride, stride)
+        # Below the size of the halo, most of the work would be thrown away.
+        core = max((side - 2 * before) // stride * stride, before, stride)
         n_tiles = math.ceil(length / core)
         cores[axis] = math.ceil(length / n_tiles / stride) * stride  # all alike
         left /= core + 2 * before
@@ -152,13 +154,13 @@ class TiledNetwork:
         for number, tile in enumerate(tiles):
             self._tiles_done = number / len(tiles), 1 / len(tiles)
             self._calls = 0
-            seen = np.ascontiguousarray(prepared[(..., *tile.seen)])
+            seen = np.ascontiguousarray(prepared[(WHOLE, WHOLE, *tile.seen)])
             with torch.inference_mode():
                 logits = self._network(torch.from_numpy(seen).to(self._device))
-                kept = logits[(..., *tile.kept)]
+                kept = logits[(WHOLE, WHOLE, *tile.kept)]
                 values = torch.sigmoid(kept / temperature).float().cpu().numpy()
             self._calls_before = max(self._calls, 1)
-            affinity[(..., *tile.place)] = values
+            affinity[(WHOLE, WHOLE, *tile.place)] = values
         for k, offset in enumerate(self._network.offsets):
             for axis, step in enumerate(offset, start=1):
                 if step:  # no neighbour beyond the last pixel, or before the first

@@ -200,4 +200,6 @@ def _as_8_bit(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the values that an 8-bit file of the picture would hold."""
     if image.dtype == np.uint8:
         return image
-    return np.rint(scale_to_unit(image) * np.float32(255)).astype(np.uint8)
+    scaled = scale_to_unit(image)
+    scaled *= 255
+    return np.rint(scaled).astype(np.uint8)

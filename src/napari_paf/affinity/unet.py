@@ -189,8 +189,9 @@ class AffinityUNet(nn.Module):
                 f"image has {len(image)} channels: this model takes 1 or "
                 f"{self.config.channels}; choose channels, or train a model on them."
             )
-        shape = (self.config.channels, *image.shape[1:])
-        return np.ascontiguousarray(np.broadcast_to(normalize_intensity(image), shape))
+        prepared = np.empty((self.config.channels, *image.shape[1:]), np.float32)
+        prepared[:] = normalize_intensity(image)
+        return prepared
 
 
 def _is_count(value: Any, largest: int) -> bool:
