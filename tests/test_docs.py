@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/start.md"])
-def test_python_on_the_page_runs(page, capsys):
+def test_python_on_the_page_runs(page, capsys, request, monkeypatch):
     path = ROOT / page
     blocks = re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL)
     assert blocks
@@ -22,6 +24,16 @@ def test_python_on_the_page_runs(page, capsys):
         "image": image,
         "truth": (image[0] > 100).astype(int) + np.zeros_like(image),
     }
+    if any("import napari\n" in block for block in blocks):
+        if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+            pytest.skip("needs a screen; run under xvfb-run")
+        # A viewer that is closed after the test, whatever happens.
+        viewer = request.getfixturevalue("make_napari_viewer")
+        monkeypatch.setattr("napari.Viewer", viewer)
     for block in blocks:
         exec(compile(block, str(path), "exec"), names)
+    if "widget" in names:
+        qtbot = request.getfixturevalue("qtbot")
+        qtbot.waitUntil(lambda: names["widget"].worker is None, timeout=120_000)
+        assert len(names["viewer"].layers) > 1
     assert names["labels"].max() in (300, 500)

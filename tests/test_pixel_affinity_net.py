@@ -154,7 +154,7 @@ def test_prepare_agrees_between_dtypes(network: PixelAffinityNet) -> None:
     )
 
 
-@pytest.mark.parametrize("shape", [(2, 8, 8), (4, 8, 8), (8, 8), (1, 4, 8, 8)])
+@pytest.mark.parametrize("shape", [(2, 8, 8), (4, 8, 8), (8, 8), (1, 2, 4, 8, 8)])
 def test_prepare_refuses_other_shapes(
     network: PixelAffinityNet, shape: tuple[int, ...]
 ) -> None:
@@ -168,3 +168,12 @@ def test_prepare_says_what_to_install(
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(ImportError, match=r"pip install napari-paf\[seal\]"):
         network.prepare(np.zeros((3, 8, 8), np.uint8))
+
+
+def test_prepare_finds_edges_plane_by_plane(network: PixelAffinityNet) -> None:
+    stack = np.random.default_rng(3).integers(0, 255, (3, 4, 12, 13), np.uint8)
+    prepared = network.prepare(stack)
+    for plane in range(4):
+        np.testing.assert_array_equal(
+            prepared[:, plane], network.prepare(stack[:, plane])
+        )

@@ -63,7 +63,7 @@ def test_wrong_types(image, channel_axis, message):
 
 def test_colour_without_channel_axis_is_remarked_on():
     with pytest.warns(UserWarning, match="channel_axis=-1"):
-        superpixels(np.zeros((16, 16, 3), np.uint8), 2, model="gradient")
+        superpixels(np.zeros((32, 32, 3), np.uint8), 2, model="gradient")
 
 
 @pytest.mark.parametrize("spacing", [(1, 2), np.array([0.5, 2.0]), [1.5, 1]])

@@ -75,7 +75,7 @@ def check_image(image: ArrayLike, channel_axis: Any) -> NDArray[Any]:
                 "them, for example with numpy.nan_to_num."
             )
     if channel_axis is None:
-        if array.ndim == 3 and array.shape[2] in (3, 4) and min(array.shape[:2]) >= 16:
+        if array.ndim == 3 and array.shape[2] in (3, 4) and min(array.shape[:2]) >= 32:
             warnings.warn(
                 f"image of shape {array.shape} is taken as a volume of "
                 f"{array.shape[2]} columns; for a colour image give channel_axis=-1.",
