@@ -27,6 +27,7 @@ IMAGES = COMPILED | {"skimage", "torch", "safetensors", "imageio", "tifffile"}
 LAYERS = {
     "_validation": ARRAYS,
     "_progress": set(),
+    "_files": set(),
     "_offsets": set(),
     "clustering": COMPILED,
     "metrics": COMPILED,
@@ -37,7 +38,7 @@ LAYERS = {
 }
 HEAVY = IMAGES | GUI | {"PyQt5", "PyQt6", "PySide2", "PySide6", "typer", "rich"}
 # Which parts of the package each layer may import: arrows point one way.
-BASE = {"_offsets", "_progress", "_validation", "_version"}
+BASE = {"_files", "_offsets", "_progress", "_validation", "_version"}
 ARROWS = {
     "clustering": BASE | {"clustering"},
     "metrics": BASE | {"clustering", "metrics", "_agreement", "_metrics_kernels"},

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf._baselines import Timed, baselines, run_baseline
+from napari_paf._files import replacing
 from napari_paf._progress import Progress, silent
 from napari_paf.metrics import evaluate
 
@@ -224,7 +225,10 @@ def write_csv(rows: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -> N
     path : path-like
         The file to write.
     """
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)

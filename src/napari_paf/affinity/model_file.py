@@ -8,10 +8,8 @@ with a file is said in one sentence.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +18,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from napari_paf._files import replacing
+
 if TYPE_CHECKING:
+    import os
+
     from torch import Tensor, nn
 
 FORMAT_VERSION = 1
@@ -68,17 +70,8 @@ def write_model_file(
     }
     # One entry: safetensors writes several in an order that changes every time.
     content = save(state, {KEY: json.dumps(metadata)})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def read_model_file(

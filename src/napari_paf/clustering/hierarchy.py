@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_paf._files import replacing
 from napari_paf._progress import Progress
 from napari_paf._validation import check_covers_islands, check_n_segments
 from napari_paf.clustering._tree import (
@@ -25,6 +23,9 @@ from napari_paf.clustering.entropy_rate import (
 )
 from napari_paf.clustering.graph import edge_ends
 from napari_paf.clustering.merging import check_n_threads, find_merges
+
+if TYPE_CHECKING:
+    import os
 
 FILE_VERSION = 1
 
@@ -220,24 +221,15 @@ class SuperpixelHierarchy:
         path : str or path
             File to write; replaced if it exists.
         """
-        path = Path(path)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=path.name, suffix=".part", delete=False
-        ) as file:
-            try:
-                np.savez_compressed(
-                    file,
-                    version=FILE_VERSION,
-                    merge_order=self.merge_order,
-                    mask=np.packbits(self.mask),
-                    shape=self.shape,
-                    n_segments=self.n_segments,
-                )
-                file.close()
-                os.replace(file.name, path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(
+                file,
+                version=FILE_VERSION,
+                merge_order=self.merge_order,
+                mask=np.packbits(self.mask),
+                shape=self.shape,
+                n_segments=self.n_segments,
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SuperpixelHierarchy:

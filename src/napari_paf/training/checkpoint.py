@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from napari_paf._files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,12 +38,8 @@ def write_checkpoint(path: Path, training: Training, fingerprint: Any) -> None:
         "random": training.rng.bit_generator.state,
     }
     tensors = {key: value.contiguous() for key, value in _tensors(training).items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as temporary:
         save_file(tensors, temporary, {KEY: json.dumps(state)})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path, training: Training, fingerprint: Any) -> None:

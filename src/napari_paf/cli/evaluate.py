@@ -1,0 +1,119 @@
+"""``napari-paf evaluate``: methods compared on images with ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from napari_paf.cli._console import (
+    Device,
+    console,
+    messages,
+    plain_errors,
+    progress_bar,
+)
+
+SHOWN = {
+    "method": "method",
+    "n_asked": "asked",
+    "n_segments": "got",
+    "achievable_segmentation_accuracy": "ASA",
+    "boundary_recall": "recall",
+    "boundary_precision": "precision",
+    "undersegmentation_error": "UE",
+    "compactness": "compact",
+    "explained_variation": "EV",
+    "achievable_iou": "IoU",
+    "seconds": "seconds",
+}
+
+
+@plain_errors
+def evaluate(
+    images: Annotated[
+        Path,
+        typer.Argument(help="Folder of images, or of .npz with image and labels."),
+    ],
+    truths: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Folder of label images, or .npz with segments, of the same names."
+        ),
+    ] = None,
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="With commas between: models by name or path, gradient, slic, "
+            "slic-zero, compact-watershed, felzenszwalb, lsc, seeds."
+        ),
+    ] = "default,gradient,slic,compact-watershed,felzenszwalb",
+    n_segments: Annotated[
+        str, typer.Option("--n-segments", "-n", help="Numbers, with commas between.")
+    ] = "100,200,300,400,500,600",
+    pixels_per_segment: Annotated[
+        int | None, typer.Option(help="One superpixel per so many pixels, instead.")
+    ] = None,
+    unlabelled: Annotated[
+        int | None, typer.Option(help="Label of pixels that do not count.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="File to write the figures of each image to.")
+    ] = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="Folder to write a plot of each measure to.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Compare methods over a folder of images with ground truths.
+
+    Prints the means over the images. Methods that can't be asked for a number of
+    superpixels are searched to it.
+    """
+    from napari_paf.evaluation import compare, find_examples, summarize, write_csv
+
+    if plots is not None:
+        from napari_paf.cli._plots import check_matplotlib
+
+        check_matplotlib()
+    examples = find_examples(images, truths)
+    with progress_bar() as progress:
+        rows = list(
+            compare(
+                examples,
+                methods.split(","),
+                _integers(n_segments),
+                pixels_per_segment=pixels_per_segment,
+                unlabelled=unlabelled,
+                device=device,
+                progress=progress,
+            )
+        )
+    means = summarize(rows)
+    if csv is not None:
+        write_csv(rows, csv)
+        messages.print(f"{csv} written", markup=False)
+    if plots is not None:
+        from napari_paf.cli._plots import plot_measures
+
+        for path in plot_measures(means, plots):
+            messages.print(f"{path} written", markup=False)
+    table = Table(title=f"Means over {len(examples)} images")
+    columns = [key for key in SHOWN if key in means[0]]
+    for key in columns:
+        table.add_column(SHOWN[key], justify="left" if key == "method" else "right")
+    for row in means:
+        values = (row[key] for key in columns)
+        table.add_row(*(v if isinstance(v, str) else f"{v:.4g}" for v in values))
+    console.print(table)
+
+
+def _integers(text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise ValueError(
+            f"n_segments={text!r}: give integers with commas between, such as 100,300."
+        ) from None

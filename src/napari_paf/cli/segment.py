@@ -1,0 +1,84 @@
+"""``napari-paf segment``: superpixels of an image file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_paf.cli._console import Device, Model, messages, plain_errors, progress_bar
+
+
+@plain_errors
+def segment(
+    image: Annotated[Path, typer.Argument(help="Image file: TIFF, PNG, JPEG, ...")],
+    labels: Annotated[Path, typer.Argument(help="TIFF file to write.")],
+    n_segments: Annotated[
+        int, typer.Option("--n-segments", "-n", help="Number of superpixels.")
+    ] = 300,
+    model: Model = "default",
+    balance: Annotated[
+        float, typer.Option(help="How much equal sizes matter, at least 0.")
+    ] = 0.5,
+    connectivity: Annotated[
+        int, typer.Option(help="Neighbours: 1 shares faces, 2 also edges, 3 corners.")
+    ] = 2,
+    channel_axis: Annotated[
+        int | None,
+        typer.Option(
+            help="Axis of the channels, from 0 or from -1. Default: as the file says."
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Image file; superpixels only where it is not 0."),
+    ] = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option(help="Size of a pixel along each axis, such as '3,1,1'."),
+    ] = None,
+    device: Device = "auto",
+    n_threads: Annotated[
+        int | None, typer.Option(help="Threads that cluster. Default: one per core.")
+    ] = None,
+) -> None:
+    """Divide an image into superpixels and write them as a label image.
+
+    Labels are 1 to N, 0 outside the mask; the TIFF is tiled and compressed. An
+    existing file is replaced when the result is complete, not before.
+    """
+    from napari_paf._image_io import check_tiff, read_image, write_labels
+
+    check_tiff(labels)
+    source = read_image(image)
+    inside = None if mask is None else read_image(mask).pixels
+    with progress_bar() as progress:
+        progress(0, "Loading PyTorch and Numba")
+        from napari_paf import superpixels
+
+        result = superpixels(
+            source.pixels,
+            n_segments,
+            model=model,
+            balance=balance,
+            connectivity=connectivity,
+            channel_axis=source.channel_axis if channel_axis is None else channel_axis,
+            mask=inside,
+            spacing=None if spacing is None else _numbers(spacing),
+            device=device,
+            n_threads=n_threads,
+            progress=progress,
+        )
+        progress(1, f"Writing {labels.name}")
+        write_labels(labels, result)
+    messages.print(f"{n_segments} superpixels in {labels}", markup=False)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"spacing={text!r}: give numbers with commas between, such as 3,1,1."
+        ) from None
