@@ -26,14 +26,21 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
-    FileNotFoundError
-        If the folder is not there.
+    FileNotFoundError, IsADirectoryError
+        If the folder is not there, or `path` is one.
+
+    Examples
+    --------
+    >>> with replacing("notes.txt") as temporary:
+    ...     _ = temporary.write_text("all of it")
+    >>> Path("notes.txt").read_text()
+    'all of it'
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: give the name of a file.")
     if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"{path}: there is no folder {path.parent}; make it first."
-        )
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it.")
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield temporary

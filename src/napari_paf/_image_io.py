@@ -1,125 +1,279 @@
-"""Images and label images in files."""
+"""Image files in, label files out.
+
+TIFF is read and written by tifffile, which knows what the axes of a file are;
+everything else is read by imageio.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf._files import replacing
+from napari_paf._pixel_size import PixelSize, read_pixel_size
 
 if TYPE_CHECKING:
     import os
 
 TIFF = (".tif", ".tiff")
-TILE = (256, 256)
+TILE = (256, 256)  # multiples of 16
+COLOURS = "SC"  # tifffile's letters for samples and channels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageFile:
-    """An image read from a file.
+    """An image as it was in its file.
 
     Attributes
     ----------
-    pixels : ndarray
-        As stored, without opacity.
+    data : ([plane,] row, column[, channel]) ndarray
+        Channels may come first; without opacity.
     channel_axis : int or None
-        The axis of the channels, as far as the file says.
+        Axis of the channels, as far as the file says.
+    size : PixelSize
+        Of its pixels.
     """
 
-    pixels: NDArray[Any]
+    data: NDArray[Any]
     channel_axis: int | None
+    size: PixelSize
 
 
 def read_image(path: str | os.PathLike[str]) -> ImageFile:
-    """Read an image, 2-D or 3-D, grey or with channels.
+    """Read an image file.
 
     Parameters
     ----------
     path : path-like
-        TIFF, OME-TIFF or ImageJ's TIFF, whose names of axes are believed, or whatever
-        imageio reads (PNG, JPEG, ...), where three axes are rows, columns, colours.
+        A TIFF, or whatever imageio reads. Of files with several images or
+        resolution levels, the first and finest.
+
+    Returns
+    -------
+    image : ImageFile
+        Colours and planes told apart by what the file says.
 
     Raises
     ------
-    ValueError
-        If the file is not there, can't be read, or has a time axis.
+    FileNotFoundError, ValueError
+        If there is no such file, it is damaged, or it has more axes than planes,
+        rows, columns and channels.
+
+    Examples
+    --------
+    >>> import tifffile
+    >>> tifffile.imwrite("volume.tif", np.zeros((5, 32, 40), np.uint8))
+    >>> image = read_image("volume.tif")
+    >>> image.data.shape, image.channel_axis
+    ((5, 32, 40), None)
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: there is no such file.")
-    try:
-        pixels, axes = _read_tiff(path) if path.suffix.lower() in TIFF else _read(path)
-    except Exception as error:  # every reader has errors of its own
-        raise ValueError(f"{path} can't be read as an image: {error}") from error
-    if "T" in axes:
+    path = _existing(path)
+    if path.suffix.lower() in TIFF:
+        return _decode(path, _read_tiff)
+    return _decode(path, _read_other)
+
+
+def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read a label image or a mask.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read_image`; without colours.
+
+    Returns
+    -------
+    labels : ndarray of bool or int
+        With the axes that the file has.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, it is damaged, or holds other than whole numbers.
+    """
+    image = read_image(path)
+    if image.channel_axis is not None:
         raise ValueError(
-            f"{path} has a time axis (axes {axes}): save the time points one by one."
+            f"{path} is a colour image; give one with one whole number per pixel."
         )
-    if "S" in axes:
-        samples = axes.index("S")
-        if pixels.shape[samples] in (2, 4):  # the last one is opacity
-            pixels = pixels.take(range(pixels.shape[samples] - 1), axis=samples)
-        if pixels.shape[samples] == 1:
-            pixels, axes = pixels.squeeze(samples), axes.replace("S", "")
-    channel_axis = next((axes.index(name) for name in "CS" if name in axes), None)
-    return ImageFile(pixels, channel_axis)
+    if image.data.dtype.kind not in "biu":
+        raise ValueError(
+            f"{path} holds numbers of type {image.data.dtype}; give whole numbers."
+        )
+    return image.data
 
 
-def write_labels(
-    path: str | os.PathLike[str], labels: NDArray[np.unsignedinteger]
-) -> None:
-    """Write a label image as a tiled, compressed TIFF, whole or not at all.
+def check_label_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path if labels can be written there, before any work starts.
 
     Parameters
     ----------
     path : path-like
         Must end in ``.tif`` or ``.tiff``.
-    labels : ([plane,] row, column) ndarray of unsigned int
+
+    Returns
+    -------
+    path : Path
+        The same.
+
+    Raises
+    ------
+    ValueError, OSError
+        If not; the message says what to do.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in TIFF:
+        raise ValueError(f"{path}: labels are written as TIFF; end its name in .tif.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give the name of a file.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it.")
+    return path
+
+
+def write_labels(
+    path: str | os.PathLike[str],
+    labels: NDArray[Any],
+    size: PixelSize | None = None,
+) -> None:
+    """Write labels as a tiled, compressed TIFF; whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Must end in ``.tif`` or ``.tiff``. A file that is there already is replaced
+        when the new one is complete.
+    labels : ([plane,] row, column) ndarray of uint8, uint16 or uint32
+        What to write.
+    size : PixelSize, optional
+        Of the pixels.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it cannot be written there.
+
+    Examples
+    --------
+    >>> write_labels("labels.tif", np.ones((30, 40), np.uint16))
+    >>> read_labels("labels.tif").max()
+    np.uint16(1)
     """
     import tifffile
 
-    path = check_tiff(path)
+    path = check_label_path(path)
+    size = size or PixelSize()
+    metadata: dict[str, Any] = {"axes": "ZYX"[-labels.ndim :]}
+    if size.spacing is not None:
+        metadata |= {"spacing": size.spacing, "unit": size.unit}
+    options: dict[str, Any] = {}
+    if size.resolution is not None:
+        *resolution, unit = size.resolution
+        options = {"resolution": resolution, "resolutionunit": unit}
     with replacing(path) as temporary:
         tifffile.imwrite(
             temporary,
             labels,
+            photometric="minisblack",
             tile=TILE,
             compression="deflate",
-            photometric="minisblack",
-            metadata={"axes": "ZYX"[-labels.ndim :]},
+            metadata=metadata,
+            **options,
         )
 
 
-def check_tiff(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a TIFF file to write, or raise."""
+def _existing(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
-    if path.suffix.lower() not in TIFF:
-        raise ValueError(f"{path}: choose a name that ends in .tif.")
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}; make it first.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give an image file.")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file.")
     return path
 
 
-def _read_tiff(path: Path) -> tuple[NDArray[Any], str]:
+def _decode(path: Path, read: Callable[[Path], ImageFile]) -> ImageFile:
+    """Read a file, and make whatever decoders raise one sentence."""
+    try:
+        return read(path)
+    except _Unusable as error:
+        raise ValueError(f"{path} {error}") from None
+    except PermissionError:
+        raise
+    except Exception as error:  # decoders raise anything on damaged files
+        if "imagecodecs" in str(error):
+            raise ValueError(
+                f"{path} is compressed in a way that needs another package: "
+                "pip install imagecodecs."
+            ) from error
+        text = str(error).partition("\n")[0].strip() or type(error).__name__
+        raise ValueError(f"{path} cannot be read as an image ({text}).") from error
+
+
+class _Unusable(Exception):
+    """What is the matter with an image, as the rest of a sentence."""
+
+
+def _read_tiff(path: Path) -> ImageFile:
     import tifffile
 
-    with tifffile.TiffFile(path) as file:
-        if not file.series:
-            raise ValueError("it holds no image")
-        series = file.series[0]
-        pixels, axes = series.asarray(), series.axes
-    native = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-    return native, axes
+    with tifffile.TiffFile(path) as tif:
+        if not tif.series:
+            raise _Unusable("holds no image.")
+        series = tif.series[0]
+        data, axes = series.asarray(), series.axes
+        size = read_pixel_size(tif, "".join(a for a in axes if a not in COLOURS))
+        opaque = not getattr(tif.pages.first, "extrasamples", ())
+    return _arranged(data, axes, size, opaque=opaque)
 
 
-def _read(path: Path) -> tuple[NDArray[Any], str]:
+def _read_other(path: Path) -> ImageFile:
     import imageio.v3 as imageio
 
-    pixels = np.asarray(imageio.imread(path))
-    if pixels.ndim == 2:
-        return pixels, "YX"
-    return pixels, "ZYXS"[-pixels.ndim :]
+    data = np.asarray(imageio.imread(path))
+    if data.ndim < 2:
+        raise _Unusable(f"has shape {data.shape}, which is no image.")
+    has_colours = data.ndim > 2 and data.shape[-1] <= 4
+    axes = "YXS" if has_colours else "YX"
+    # Opacity comes last, after grey or after red, green and blue.
+    opaque = not has_colours or data.shape[-1] in (1, 3)
+    return _arranged(
+        data, "Q" * (data.ndim - len(axes)) + axes, PixelSize(), opaque=opaque
+    )
+
+
+def _arranged(
+    data: NDArray[Any], axes: str, size: PixelSize, *, opaque: bool
+) -> ImageFile:
+    """Leave out what is no image, and tell the channels from the planes."""
+    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+    if not opaque and axes.endswith("S") and data.shape[-1] in (2, 4):
+        data = data[..., :-1]
+    kept = [i for i, axis in enumerate(axes) if axis in "YX" or data.shape[i] > 1]
+    data = data.reshape([data.shape[i] for i in kept])
+    axes = "".join(axes[i] for i in kept)
+    colours = [i for i, axis in enumerate(axes) if axis in COLOURS]
+    # Of four axes without names, the caller may know which are the channels.
+    if len(colours) > 1 or len(axes) > 4 or "T" in axes:
+        _too_many_axes(data, axes)
+    spacing = size.spacing
+    if spacing is not None and len(spacing) != len(axes) - len(colours):
+        size = PixelSize(None, "", size.resolution)
+    return ImageFile(data, colours[0] if colours else None, size)
+
+
+def _too_many_axes(data: NDArray[Any], axes: str) -> NoReturn:
+    words = {"T": "times", "Z": "planes", "Y": "rows", "X": "columns"}
+    words |= {"C": "channels", "S": "colours"}
+    sizes = [
+        f"{n} {words.get(axis, 'pages')}"
+        for n, axis in zip(data.shape, axes, strict=True)
+    ]
+    raise _Unusable(
+        f"holds {' x '.join(sizes)}; give an image with at most planes, rows, columns "
+        "and channels, for example one time of it."
+    )

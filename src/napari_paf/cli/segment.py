@@ -36,7 +36,10 @@ def segment(
     ] = None,
     spacing: Annotated[
         str | None,
-        typer.Option(help="Size of a pixel along each axis, such as '3,1,1'."),
+        typer.Option(
+            help="Size of a pixel along each axis, such as '3,1,1'. Default: as the "
+            "file says."
+        ),
     ] = None,
     device: Device = "auto",
     n_threads: Annotated[
@@ -48,30 +51,35 @@ def segment(
     Labels are 1 to N, 0 outside the mask; the TIFF is tiled and compressed. An
     existing file is replaced when the result is complete, not before.
     """
-    from napari_paf._image_io import check_tiff, read_image, write_labels
+    from napari_paf._image_io import (
+        check_label_path,
+        read_image,
+        read_labels,
+        write_labels,
+    )
 
-    check_tiff(labels)
+    check_label_path(labels)
     source = read_image(image)
-    inside = None if mask is None else read_image(mask).pixels
+    inside = None if mask is None else read_labels(mask)
     with progress_bar() as progress:
         progress(0, "Loading PyTorch and Numba")
         from napari_paf import superpixels
 
         result = superpixels(
-            source.pixels,
+            source.data,
             n_segments,
             model=model,
             balance=balance,
             connectivity=connectivity,
             channel_axis=source.channel_axis if channel_axis is None else channel_axis,
             mask=inside,
-            spacing=None if spacing is None else _numbers(spacing),
+            spacing=source.size.spacing if spacing is None else _numbers(spacing),
             device=device,
             n_threads=n_threads,
             progress=progress,
         )
         progress(1, f"Writing {labels.name}")
-        write_labels(labels, result)
+        write_labels(labels, result, source.size)
     messages.print(f"{n_segments} superpixels in {labels}", markup=False)
 
 
