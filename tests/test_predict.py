@@ -11,13 +11,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_paf import gradient_affinity, load_model, predict_affinity
-from napari_paf._offsets import neighbour_offsets
+from napari_paf import (
+    compactness,
+    entropy_rate_superpixels,
+    gradient_affinity,
+    load_model,
+    predict_affinity,
+)
+from napari_paf._offsets import edge_slices, neighbour_offsets
 from napari_paf.affinity import _tiles, _views, predict
 from napari_paf.affinity._tiles import TiledNetwork, plan_tiles
 from napari_paf.affinity.device import choose_device, is_out_of_memory
 from napari_paf.affinity.model import AffinityModel
 from napari_paf.affinity.pixel_affinity_net import PixelAffinityNet
+from napari_paf.affinity.regularity import regularize
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 
 CPU = torch.device("cpu")
@@ -26,7 +33,11 @@ CPU = torch.device("cpu")
 def small_model(ndim=2, channels=3, temperature=0.7):
     torch.manual_seed(1)
     config = UNetConfig(
-        ndim=ndim, channels=channels, widths=(4, 6, 8), temperature=temperature
+        ndim=ndim,
+        channels=channels,
+        widths=(4, 6, 8),
+        temperature=temperature,
+        regularity=0.0,
     )
     network = AffinityUNet(config).eval()
     return AffinityModel(network, config, network.offsets, name="small")
@@ -95,7 +106,55 @@ def test_default_model_in_tiles():
     tiled = predict_affinity(image, device="cpu", tile_memory=memory)
     plan = plan_tiles((400, 40), model.network.halo, model.network.stride, 400 * 24)
     assert len(plan) > 1
-    np.testing.assert_allclose(tiled, whole(model, image[None]), atol=1e-5)
+    expected = whole(model, image[None])
+    regularize(expected, model.offsets, model.config.regularity, (1.0, 1.0))
+    np.testing.assert_allclose(tiled, expected, atol=1e-5)
+
+
+def boxes(shape, spacing, smallest, doubled):
+    """Number the boxes of one size, and say which axes are halved."""
+    ndim = len(shape)
+    halved = doubled % ndim
+    unit = min(spacing)
+    number = np.zeros(shape, int)
+    for axis in range(ndim):
+        # The axes are doubled from the last to the first.
+        times = doubled // ndim + (ndim - 1 - axis < halved)
+        side = smallest * 2**times
+        at = np.arange(shape[axis]) * spacing[axis] / unit // side
+        number = number * 10_000 + np.expand_dims(
+            at.astype(int), [a for a in range(ndim) if a != axis]
+        )
+    return number
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing"),
+    [((70, 90), (1.0, 1.0)), ((40, 33), (2.5, 1.0)), ((9, 20, 18), (3.0, 0.5, 0.5))],
+)
+def test_nested_boxes(shape, spacing):
+    """The power counts the sizes of boxes that an edge leads out of."""
+    ndim = len(shape)
+    offsets = neighbour_offsets(ndim, ndim)
+    affinity = np.ones((len(offsets), *shape), np.float32)
+    regularize(affinity, offsets, 0.1, spacing)
+    power = np.rint(np.log(affinity) / np.log(0.9)).astype(int)
+    for k, offset in enumerate(offsets):
+        first, second = edge_slices(offset)
+        left = np.zeros(power[k][first].shape, int)
+        for doubled in range(9 * ndim):
+            box = boxes(shape, spacing, 4, doubled)
+            left[box[first] != box[second]] = doubled + 1
+        np.testing.assert_array_equal(power[k][first], left)
+
+
+def test_flat_regions_become_compact():
+    noise = np.random.default_rng(0).random((4, 64, 64), np.float32)
+    affinity = 0.9 + 0.01 * noise
+    mazes = entropy_rate_superpixels(affinity, 16)
+    regularize(affinity, neighbour_offsets(2, 2), 0.05, (1.0, 1.0))
+    assert compactness(entropy_rate_superpixels(affinity, 16)) > 0.7
+    assert compactness(mazes) < 0.3
 
 
 def test_channel_by_channel():

@@ -6,13 +6,16 @@ Usage::
 
 Writes ``OUTPUT_DIR/default.safetensors`` every few minutes, and step and loss to
 ``OUTPUT_DIR/log.csv``. The same arguments give the same weights on one CPU thread.
-``tune_default.py`` makes the shipped model file of the result.
+With ``--checkpoint``, a run that was killed goes on. SIGTERM ends a run early, with
+what it has learnt. ``tune_default.py`` makes the shipped model file of the result.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import signal
+import threading
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -110,11 +113,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--loss", default="cross-entropy")
     parser.add_argument("--init", help="model to start from; default: from scratch")
+    parser.add_argument(
+        "--without", nargs="*", default=[], choices=KINDS, help="kinds to leave out"
+    )
     parser.add_argument("--checkpoint", type=Path, help="go on from here if it exists")
     options = parser.parse_args()
 
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     samples = read_photographs(options.bsds500, "train")
     for kind in KINDS:
+        if kind in options.without:
+            continue
         samples += read_kind(options.microscopy / kind)
     events = train_affinity(
         samples,
@@ -128,6 +138,7 @@ def main() -> None:
         loss=options.loss,
         seed=options.seed,
         name="default",
+        should_stop=stop.is_set,
         checkpoint=options.checkpoint,
     )
     options.output.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_paf.affinity.model_file import SUFFIX, read_model_file, write_model_file
+from napari_paf.affinity.model_file import read_model_file, write_model_file
+from napari_paf.affinity.model_store import bundled_models, find_model, user_models
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,8 +68,12 @@ class AffinityModel:
         write_model_file(path, self.network, self.config, card)
 
 
-def load_model(name_or_path: str | os.PathLike[str]) -> AffinityModel:
-    """Return a bundled model by its name, or read one from a file.
+def load_model(
+    name_or_path: str | os.PathLike[str],
+    *,
+    folder: str | os.PathLike[str] | None = None,
+) -> AffinityModel:
+    """Return a model by its name, or read one from a file.
 
     Loading runs no code from the file.
 
@@ -77,6 +82,8 @@ def load_model(name_or_path: str | os.PathLike[str]) -> AffinityModel:
     name_or_path : str or path-like
         One of `list_models`, or the path of a ``.safetensors`` file that
         `AffinityModel.save` has written.
+    folder : path-like, optional
+        Where the user's models are; as in `list_models`.
 
     Returns
     -------
@@ -98,29 +105,35 @@ def load_model(name_or_path: str | os.PathLike[str]) -> AffinityModel:
     """
     if not isinstance(name_or_path, str | os.PathLike):
         raise TypeError(
-            f"name_or_path={name_or_path!r}: give the name of a bundled model or the "
-            "path of a model file."
+            f"name_or_path={name_or_path!r}: give the name of a model or the path of a "
+            "model file."
         )
     path = Path(name_or_path)
-    if isinstance(name_or_path, str) and name_or_path in list_models():
-        with resources.as_file(_weights() / f"{name_or_path}{SUFFIX}") as bundled:
-            network, config, card = read_model_file(bundled)
-    elif not path.suffix and not path.exists():
-        raise ValueError(
-            f"model={str(path)!r}: there is no bundled model of this name; choose "
-            f"one of {', '.join(list_models())}, or give the path of a {SUFFIX} file."
-        )
+    # "cells" is a name, "cells.safetensors" and "./cells" are paths.
+    known = isinstance(name_or_path, str) and name_or_path in list_models(folder)
+    if known or (not path.suffix and not path.exists()):
+        with resources.as_file(find_model(str(name_or_path), folder)) as file:
+            network, config, card = read_model_file(file)
+        if known:
+            card["name"] = name_or_path  # the file may have been copied or renamed
     else:
         network, config, card = read_model_file(path)
     return AffinityModel(network, config, network.offsets, **card)  # type: ignore[arg-type]
 
 
-def list_models() -> list[str]:
-    """Return the names of the models that come with the package, "default" first.
+def list_models(folder: str | os.PathLike[str] | None = None) -> list[str]:
+    """Return the names of the models: those of the package first, then the user's.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Where the user's models are. Default: the environment variable
+        ``NAPARI_PAF_MODELS``, or a folder of the operating system's choice.
 
     Returns
     -------
     names : list of str
+        "default" is the first.
 
     Examples
     --------
@@ -128,10 +141,4 @@ def list_models() -> list[str]:
     >>> list_models()[0]
     'default'
     """
-    names = [entry.name for entry in _weights().iterdir()]
-    stems = [name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)]
-    return sorted(stems, key=lambda stem: (stem != "default", stem))
-
-
-def _weights() -> Any:
-    return resources.files("napari_paf.affinity").joinpath("weights")
+    return [*bundled_models(), *user_models(folder)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_paf._offsets import neighbour_offsets
 from napari_paf._progress import Progress, part
 from napari_paf._validation import check_image, check_spacing
 from napari_paf.affinity._tiles import TiledNetwork
@@ -18,6 +19,7 @@ from napari_paf.affinity._views import predict_by_planes
 from napari_paf.affinity.device import choose_device, release_memory
 from napari_paf.affinity.gradient import gradient_affinity
 from napari_paf.affinity.model import AffinityModel, load_model
+from napari_paf.affinity.regularity import regularize
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +43,9 @@ def predict_affinity(
     Large images are predicted in tiles that overlap so much that the result is that
     of the whole image. Where a graphics card runs out of memory, tiles shrink; where
     that does not help, the CPU goes on, with a warning.
+
+    The model's ``config.regularity`` weakens affinities a little across the sides of
+    nested boxes, so that superpixels are compact where the image says nothing.
 
     Parameters
     ----------
@@ -130,6 +135,10 @@ def predict_affinity(
         del network
         release_memory(where)
     assert affinity is not None  # there is at least one channel
+    strength = getattr(chosen.config, "regularity", 0.0)
+    # The faces come first, then the edges, then the corners.
+    offsets = neighbour_offsets(ndim, ndim)[: len(affinity)]
+    regularize(affinity, offsets, strength, sizes)
     return affinity
 
 

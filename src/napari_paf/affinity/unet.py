@@ -36,6 +36,8 @@ class UNetConfig:
     # Added to the logits. What the loss calls certain is less certain than what
     # makes good superpixels: below 0, interiors still differ among themselves.
     shift: float = 0.0
+    # Compactness of superpixels where the image says nothing; see `regularize`.
+    regularity: float = 0.015
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no network."""
@@ -60,6 +62,10 @@ class UNetConfig:
             raise ValueError(f"temperature={self.temperature!r}: give a number over 0.")
         if not (isinstance(self.shift, int | float) and abs(self.shift) < 1e6):
             raise ValueError(f"shift={self.shift!r}: give a finite number.")
+        if not (isinstance(self.regularity, int | float) and 0 <= self.regularity < 1):
+            raise ValueError(
+                f"regularity={self.regularity!r}: give a number from 0 to below 1."
+            )
 
 
 class ConvNorm(nn.Module):

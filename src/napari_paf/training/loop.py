@@ -15,7 +15,11 @@ from napari_paf.affinity.model import AffinityModel
 from napari_paf.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_paf.training.losses import LeakageForm, affinity_loss, segmentation_aware
 from napari_paf.training.sampling import Crops, Sample, draw_crops
-from napari_paf.training.validation import superpixels_of, validate
+from napari_paf.training.validation import (
+    PIXELS_PER_SUPERPIXEL,
+    superpixels_of,
+    validate,
+)
 
 if TYPE_CHECKING:
     import os
@@ -26,11 +30,11 @@ if TYPE_CHECKING:
 
     from napari_paf.training.augmentation import Augmentation
 
-# Names of the losses, and the form of leakage that each weighs pairs by.
-LOSSES: dict[str, LeakageForm | None] = {
+# Names of the losses, and the form of leakage that each weighs pairs by, times what.
+LOSSES: dict[str, tuple[LeakageForm, float] | None] = {
     "cross-entropy": None,
-    "seal": "published",
-    "segmentation-aware": "share",
+    "seal": ("published", 1.0),
+    "segmentation-aware": ("share", 4.0),
 }
 AVERAGE = 0.999  # how much of the averaged weights stays at each step, at most
 WARM_UP = 300  # steps until the full learning rate, or a tenth of all if fewer
@@ -226,12 +230,18 @@ class Training:
         return float(loss.item())
 
     def _weights(self, crops: Crops, logits: Tensor) -> tuple[Tensor, Tensor]:
-        offsets, form = self.model.offsets, LOSSES[self.loss]
-        if form is None:
+        offsets, weighing = self.model.offsets, LOSSES[self.loss]
+        if weighing is None:
             return crops.weights(offsets)
+        form, strength = weighing
         temperature = self.model.config.temperature
         affinity = torch.sigmoid(logits.detach() / temperature).cpu().numpy()
-        superpixels = [superpixels_of(a, a[0].size // 300) for a in affinity]
+        # One loss for all granularities: each crop has its own.
+        sizes = self.rng.choice(PIXELS_PER_SUPERPIXEL, len(affinity))
+        superpixels = [
+            superpixels_of(a, a[0].size // size)
+            for a, size in zip(affinity, sizes, strict=True)
+        ]
 
         def reweight(
             i: int,
@@ -246,6 +256,7 @@ class Training:
                 truth,
                 unlabelled=crops.samples[i].unlabelled,
                 form=form,
+                strength=strength,
             )
 
         return crops.weights(offsets, reweight)
@@ -265,6 +276,13 @@ class Training:
             "loss": self.loss,
             "validation": {"achievable segmentation accuracy": best},
         }
+        if self.model.summary:
+            kept = ("started from", "images", "steps", "loss", "before")
+            summary["before"] = {
+                key: self.model.summary[key]
+                for key in kept
+                if key in self.model.summary
+            }
         return AffinityModel(
             copy.deepcopy(self.best).cpu(),
             self.model.config,

@@ -78,9 +78,10 @@ def train_affinity(
     learning_rate : float, optional
         Highest rate of AdamW. Default: 0.003 from scratch, else 0.001.
     loss : {"cross-entropy", "seal", "segmentation-aware"}
-        ``"seal"`` weighs pairs by how many pixels the superpixels made of the
-        current affinities leak across them, as published; ``"segmentation-aware"``
-        by the share of their pixels, which does not grow with their area.
+        ``"seal"`` weighs pairs by one plus how many pixels the superpixels made of
+        the current affinities leak across them, as published;
+        ``"segmentation-aware"`` by one plus four times the share of their pixels,
+        which does not grow with their area.
     boundary_weight : float, default: 8.0
         Weight of a pair across a boundary.
     augmentation : Augmentation, optional

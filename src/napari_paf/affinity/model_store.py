@@ -1,0 +1,345 @@
+"""Where models are found by name: those of the package, and those of the user.
+
+A user's models are the model files in one folder, so that they are there again
+after a restart, and in every program that uses this package. The name of a model
+is the name of its file.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from napari_paf.affinity.model_file import SUFFIX, read_model_file, write_model_file
+
+if TYPE_CHECKING:
+    from napari_paf.affinity.model import AffinityModel
+
+FOLDER_VARIABLE = "NAPARI_PAF_MODELS"
+"""Environment variable with the folder of the user's models."""
+
+LONGEST_NAME = 100
+RESERVED = frozenset(
+    ["gradient", "con", "prn", "aux", "nul"]
+    + [f"{port}{number}" for port in ("com", "lpt") for number in range(10)]
+)
+"""Names that mean something else to us, or to Windows."""
+
+Folder = str | os.PathLike[str] | None
+
+
+def models_folder(folder: Folder = None) -> Path:
+    """Return the folder of the user's models, which need not be there yet.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Default: the environment variable ``NAPARI_PAF_MODELS``, or ``models`` in
+        the folder that the operating system has for the data of programs.
+
+    Returns
+    -------
+    folder : Path
+
+    Examples
+    --------
+    >>> models_folder("my models").name
+    'my models'
+    """
+    if folder is None:
+        folder = os.environ.get(FOLDER_VARIABLE) or None
+    if folder is None:
+        data = platformdirs.user_data_path("napari-paf", appauthor=False)
+        return data / "models"
+    return Path(folder).expanduser()
+
+
+def bundled_models() -> dict[str, Any]:
+    """Return the files of the models in the package by name, "default" first.
+
+    Examples
+    --------
+    >>> next(iter(bundled_models()))
+    'default'
+    """
+    weights = resources.files("napari_paf.affinity").joinpath("weights")
+    found = {
+        entry.name.removesuffix(SUFFIX): entry
+        for entry in weights.iterdir()
+        if entry.name.endswith(SUFFIX)
+    }
+    return dict(sorted(found.items(), key=lambda item: (item[0] != "default", item)))
+
+
+def user_models(folder: Folder = None) -> dict[str, Path]:
+    """Return the user's model files by name, in alphabetical order.
+
+    Files are not opened. One with the name of a model of the package is left
+    out: that name means the package's.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        As in `models_folder`.
+
+    Examples
+    --------
+    >>> user_models("no such folder")
+    {}
+    """
+    try:
+        entries = list(models_folder(folder).iterdir())
+    except OSError:  # no folder: no models
+        return {}
+    hidden = {name.casefold() for name in bundled_models()}
+    files = [
+        entry
+        for entry in entries
+        if entry.name.endswith(SUFFIX)
+        and not entry.name.startswith(".")
+        and entry.stem.casefold() not in hidden
+    ]
+    return {entry.stem: entry for entry in sorted(files, key=_alphabetically)}
+
+
+def save_user_model(
+    model: AffinityModel,
+    name: str,
+    *,
+    folder: Folder = None,
+    overwrite: bool = False,
+) -> Path:
+    """Keep a model under a name, for this program and all others.
+
+    Parameters
+    ----------
+    model : AffinityModel
+        Left as it is.
+    name : str
+        Letters, digits, spaces and ``-_.``; as a file may be called everywhere.
+    folder : path-like, optional
+        As in `models_folder`. Made if it is not there.
+    overwrite : bool, default: False
+        Replace a model of the user that has this name.
+
+    Returns
+    -------
+    path : Path
+        The file that was written.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `name` cannot be a name, or is taken.
+
+    Examples
+    --------
+    >>> from napari_paf import load_model
+    >>> path = save_user_model(load_model("default"), "my cells", folder="models")
+    >>> path.name, list(user_models("models"))
+    ('my cells.safetensors', ['my cells'])
+    """
+    path = _free_path(name, folder, overwrite=overwrite)
+    card = {"summary": model.summary, "licence": model.licence, "name": name}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_model_file(path, model.network, model.config, card)
+    return path
+
+
+def import_user_model(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    folder: Folder = None,
+    overwrite: bool = False,
+) -> str:
+    """Keep a model that somebody else has exported, after checking its file.
+
+    Parameters
+    ----------
+    path : path-like
+        A model file.
+    name : str, optional
+        Default: the name of the file.
+    folder, overwrite
+        As in `save_user_model`.
+
+    Returns
+    -------
+    name : str
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the file is no good one, or the name cannot be a name, or is taken.
+    """
+    name = Path(path).stem if name is None else name
+    target = _free_path(name, folder, overwrite=overwrite)
+    network, config, card = read_model_file(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_model_file(target, network, config, card | {"name": name})
+    return name
+
+
+def export_model(
+    name: str,
+    path: str | os.PathLike[str],
+    *,
+    folder: Folder = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a model of the package or of the user to a file, to be given away.
+
+    Parameters
+    ----------
+    name : str
+    path : path-like
+        The file to write, or a folder to write ``name.safetensors`` into.
+    folder : path-like, optional
+        As in `models_folder`.
+    overwrite : bool, default: False
+        Replace a file that is there.
+
+    Returns
+    -------
+    path : Path
+        The file that was written.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, the file is there already, or its name does not
+        end in ``.safetensors``.
+    """
+    source = find_model(name, folder)
+    path = Path(path)
+    if path.is_dir():
+        path /= f"{name}{SUFFIX}"
+    if path.exists() and not overwrite:
+        raise ValueError(f"path={str(path)!r} is there already; choose another one.")
+    with resources.as_file(source) as file:
+        network, config, card = read_model_file(file)
+    write_model_file(path, network, config, card | {"name": name})
+    return path
+
+
+def rename_user_model(old: str, new: str, *, folder: Folder = None) -> Path:
+    """Give a model of the user another name.
+
+    Parameters
+    ----------
+    old, new : str
+    folder : path-like, optional
+        As in `models_folder`.
+
+    Returns
+    -------
+    path : Path
+        Its file now.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no user's model `old`, or `new` cannot be a name, or is taken.
+    """
+    source = _own_path(old, folder, "renamed")
+    # A name may change between capitals and small letters.
+    target = _free_path(new, folder, overwrite=new.casefold() == old.casefold())
+    source.rename(target)
+    return target
+
+
+def delete_user_model(name: str, *, folder: Folder = None) -> None:
+    """Delete a model of the user.
+
+    Parameters
+    ----------
+    name : str
+    folder : path-like, optional
+        As in `models_folder`.
+
+    Raises
+    ------
+    ValueError
+        If there is no user's model of this name.
+    """
+    _own_path(name, folder, "deleted").unlink()
+
+
+def find_model(name: str, folder: Folder = None) -> Any:
+    """Return the file of a model of the package or of the user.
+
+    Parameters
+    ----------
+    name : str
+    folder : path-like, optional
+        As in `models_folder`.
+
+    Returns
+    -------
+    file : Path or importlib.resources.abc.Traversable
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name; the message lists those that are there.
+    """
+    known = user_models(folder) | bundled_models()
+    if name not in known:
+        names = [*bundled_models(), *user_models(folder)]
+        raise ValueError(
+            f"model={name!r}: there is no model of this name; choose one of "
+            f"{', '.join(names)}, or give the path of a {SUFFIX} file."
+        )
+    return known[name]
+
+
+def _own_path(name: str, folder: Folder, done: str) -> Path:
+    """Return the file of a user's model that is about to be changed."""
+    if name in bundled_models():
+        raise ValueError(
+            f"name={name!r} is a model of the package, which cannot be {done}."
+        )
+    own = user_models(folder)
+    if name not in own:
+        there = f"choose one of {', '.join(own)}" if own else "there are none yet"
+        raise ValueError(f"name={name!r} is none of your models: {there}.")
+    return own[name]
+
+
+def _free_path(name: str, folder: Folder, *, overwrite: bool) -> Path:
+    """Return where a model of this name goes, or raise if it must not."""
+    if not isinstance(name, str):
+        raise TypeError(f"name={name!r}: give text.")
+    if not (
+        0 < len(name) <= LONGEST_NAME
+        and all(letter.isalnum() or letter in "-_. " for letter in name)
+        and name[0] not in "-. "
+        and name[-1] not in ". "
+        and name.casefold().split(".")[0] not in RESERVED
+    ):
+        raise ValueError(
+            f"name={name!r}: choose another name, of letters, digits, spaces, '-', "
+            f"'_' and '.', {LONGEST_NAME} at most, that begins and ends with a letter "
+            "or digit."
+        )
+    if name.casefold() in {taken.casefold() for taken in bundled_models()}:
+        raise ValueError(
+            f"name={name!r} is taken by a model of the package; choose another one."
+        )
+    # Some file systems do not tell capitals from small letters.
+    taken = {other.casefold(): path for other, path in user_models(folder).items()}
+    if name.casefold() in taken and not overwrite:
+        raise ValueError(
+            f"name={name!r} is taken by another of your models; choose another name, "
+            "or delete that one first."
+        )
+    return models_folder(folder) / f"{name}{SUFFIX}"
+
+
+def _alphabetically(path: Path) -> tuple[str, str]:
+    return path.stem.casefold(), path.stem
