@@ -35,10 +35,15 @@ from napari_paf.clustering._gains import (
     tabulate_sizes,
 )
 from napari_paf.clustering._queue import ITEM, UNLIMITED, WIDE_ITEM, Forest, Problem
+from napari_paf.clustering._regions import bundle, merge_regions
 from napari_paf.clustering.graph import PixelGraph
 
 LEAF = {2: (1, 128, 128), 3: (16, 16, 16)}
 """Shape of the smallest blocks: all about one fits a core's cache."""
+
+PIXELS_PER_REGION = 512
+"""Mean size of components from which on there are far fewer pairs of them than edges
+between them, so that one edge for each pair is queued."""
 
 CHUNK = 65_536
 """Number of pixels that a thread prepares at a time."""
@@ -78,7 +83,14 @@ class Merges:
 
     def in_order(self) -> NDArray[np.signedinteger]:
         """Return all edges in the order in which the greedy takes them."""
-        return self.edge[np.lexsort((self.edge, -self.gain))]
+        order = np.argsort(-self.gain)
+        falling = self.gain[order]
+        tied = np.flatnonzero(falling[1:] == falling[:-1])
+        if len(tied):  # sorting by two keys takes ten times as long, and ties are few
+            tied = np.union1d(tied, tied + 1)
+            among = order[tied]
+            order[tied] = among[np.lexsort((self.edge[among], -self.gain[among]))]
+        return self.edge[order]
 
 
 def find_merges(
@@ -116,9 +128,10 @@ def find_merges(
     report = part(progress, 0.0, 1.0)
     with ThreadPoolExecutor(n_threads, thread_name_prefix="napari-paf") as pool:
         report(0.0, "measuring edges")
-        problem, forest = _set_up(graph, n_segments, balance, pool)
+        n_left = max(graph.n_inside - n_wanted, graph.n_inside // PIXELS_PER_REGION, 1)
+        problem, forest = _set_up(graph, n_segments, balance, n_left, pool)
         return _merge_blocks(
-            problem, forest, n_wanted, pool, n_threads, part(progress, 0.05, 1)
+            problem, forest, n_wanted, n_left, pool, n_threads, part(progress, 0.05, 1)
         )
 
 
@@ -141,7 +154,11 @@ def check_n_threads(n_threads: Any) -> int:
 
 
 def _set_up(
-    graph: PixelGraph, n_segments: int, balance: float, pool: ThreadPoolExecutor
+    graph: PixelGraph,
+    n_segments: int,
+    balance: float,
+    n_left: int,
+    pool: ThreadPoolExecutor,
 ) -> tuple[Problem, Forest]:
     """Return the normalised problem and a forest of single pixels."""
     n_pixels, n_inside, missing = graph.n_pixels, graph.n_inside, 3 - len(graph.shape)
@@ -176,7 +193,7 @@ def _set_up(
         size_terms=size_terms,
         top=largest + trade_off * single,
         # A merge of two superpixels of twice the mean size loses this much balance.
-        depth=largest + 4.0 * trade_off / n_segments,
+        depth=largest + 4.0 * trade_off / n_left,
     )
     forest = Forest(
         root=np.arange(n_pixels, dtype=np.int32),
@@ -249,11 +266,16 @@ def _merge_blocks(
     problem: Problem,
     forest: Forest,
     n_wanted: int,
+    n_left: int,
     pool: ThreadPoolExecutor,
     n_threads: int,
     progress: Progress,
 ) -> Merges:
-    """Merge block by block: leaves first, a parent as soon as its children are done."""
+    """Merge block by block: leaves first, a parent as soon as its children are done.
+
+    The blocks leave `n_left` components; what is wanted beyond is done region by
+    region.
+    """
     tree = BlockTree(problem.shape)
     fits = len(problem.weights) <= np.iinfo(np.int32).max
     no_items = np.empty(0, ITEM if fits else WIDE_ITEM)
@@ -263,13 +285,24 @@ def _merge_blocks(
     leaves = tree.leaves(tree.root)
     left: dict[Block, dict[Block, _Left]] = {}
     ready: list[Block] = []
-    running: dict[Future[Any], tuple[Block, int, NDArray[np.int64]]] = {}
+    running: dict[Future[Any], tuple[Block | None, int, NDArray[np.int64]]] = {}
+
+    def falling_gains() -> NDArray[np.float64]:
+        return np.sort(np.concatenate(gains))[::-1]
+
+    def submit_rest(inner: NDArray[np.void], n_components: int) -> None:
+        pulse = np.zeros(2, np.int64)
+        bundles = bundle(problem, forest, inner["edge"])
+        future = pool.submit(
+            merge_regions, problem, forest, *bundles, falling_gains(), n_wanted, pulse
+        )
+        running[future] = (None, n_components, pulse)
 
     def submit(block: Block) -> None:
         low, high = tree.corners(block)
         earlier_gain, wanted = gains[0], UNLIMITED
         if block == tree.root:
-            earlier_gain, wanted = np.sort(np.concatenate(gains))[::-1], n_wanted
+            earlier_gain, wanted = falling_gains(), problem.n_inside - n_left
         pulse = np.zeros(2, np.int64)
         last = (earlier_gain, wanted, pulse)
         if block.level == 0:
@@ -310,11 +343,18 @@ def _merge_blocks(
             done, _ = wait(running, REPORT_INTERVAL, FIRST_COMPLETED)
             for future in done:
                 block, n_components, _ = running.pop(future)
-                edge, gain, inner, leaving = future.result()
+                edge, gain, *rest = future.result()
                 edges.append(edge)
                 gains.append(gain)
                 n_merged += len(edge)
-                if block != tree.root:
+                if block is None:
+                    continue
+                inner, leaving = rest
+                if block == tree.root:
+                    # Not by how many there are: some may be later than is wanted.
+                    if n_wanted > problem.n_inside - n_left and len(inner):
+                        submit_rest(inner, n_components - len(edge))
+                else:
                     parent = tree.parent(block)
                     siblings = left.setdefault(parent, {})
                     siblings[block] = _Left(n_components - len(edge), inner, leaving)

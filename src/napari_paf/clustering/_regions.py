@@ -1,0 +1,170 @@
+"""The last merges: few regions, joined by many parallel edges.
+
+What an edge gains in balance depends on the regions it joins alone, so of the edges
+between one pair of regions only the one that gains most entropy matters, whatever
+the regions grow to. One entry for each such bundle of edges is queued, and a bundle
+is only looked through when its turn comes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_paf.clustering._compiled import kernel
+from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
+from napari_paf.clustering._queue import Forest, Problem
+from napari_paf.clustering._tree import find
+
+SLACK = 1e-14
+"""Share of the largest gain, some fifty times what rounding can change."""
+
+
+def bundle(
+    problem: Problem, forest: Forest, edge: NDArray[np.signedinteger]
+) -> tuple[NDArray[np.signedinteger], NDArray[np.int64]]:
+    """Return edges bundled by the pair of components they join, and where each begins.
+
+    Components must be flat: `root` leads to their root in one step.
+    """
+    i = edge >> problem.slot_bits
+    j = i + problem.steps[edge & ((1 << problem.slot_bits) - 1)]
+    ends = forest.root[i].astype(np.int64), forest.root[j].astype(np.int64)
+    pair = np.minimum(*ends) * len(forest.root) + np.maximum(*ends)
+    order = np.argsort(pair)
+    pair = pair[order]
+    first = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]]))
+    return edge[order], np.append(first, len(edge))
+
+
+@kernel
+def _before(gain: Any, edge: Any, a: int, b: int) -> bool:
+    """Whether entry `a` of the queue comes before entry `b`."""
+    return gain[a] > gain[b] or (gain[a] == gain[b] and edge[a] < edge[b])
+
+
+@kernel
+def _sink(heap: Any, n_heap: int, at: int, gain: Any, edge: Any) -> None:
+    """Let the bundle at `at` sink to its place in the heap."""
+    item = heap[at]
+    while True:
+        child = 2 * at + 1
+        if child >= n_heap:
+            break
+        if child + 1 < n_heap and _before(gain, edge, heap[child + 1], heap[child]):
+            child += 1
+        if not _before(gain, edge, heap[child], item):
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = item
+
+
+@kernel
+def merge_regions(
+    problem: Problem,
+    forest: Forest,
+    edges: Any,
+    first: Any,
+    earlier_gain: Any,
+    n_wanted: int,
+    pulse: Any,
+) -> Any:
+    """Merge regions in the greedy's own order, until `n_wanted` or one is left.
+
+    The queue's entry of a bundle is never behind any of its edges: no edge gains
+    more, and of those that may gain as much none has a lower number. An entry that
+    turns out to be an edge of the bundle as it is now is therefore the best of all.
+
+    Returns the merged edges and their gains. On return, `root` is a forest of more
+    than one step.
+    """
+    root, _, tally, loop = forest
+    weights, total, trade_off = problem.weights, problem.total, problem.trade_off
+    n_inside, size_terms, steps = problem.n_inside, problem.size_terms, problem.steps
+    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
+    slack = SLACK * problem.top
+    n_bundles = len(first) - 1
+    entropy = np.full(n_bundles, np.inf)  # no edge of the bundle gains more
+    lowest = np.zeros(n_bundles, np.int64)  # of the edges that gain about as much
+    key_gain = np.full(n_bundles, np.inf)
+    key_edge = np.zeros(n_bundles, np.int64)
+    heap = np.arange(n_bundles)
+    merged_edge = np.empty(n_bundles, edges.dtype)
+    merged_gain = np.empty(n_bundles, np.float64)
+    n_heap, n_merged, n_earlier = n_bundles, 0, 0
+    while n_heap > 0 and pulse[0] == 0:
+        at = heap[0]
+        start, stop = first[at], first[at + 1]
+        i = edges[start] >> bits
+        region_a = find(root, i)
+        region_b = find(root, i + steps[edges[start] & mask])
+        if region_a == region_b:
+            n_heap -= 1
+            heap[0] = heap[n_heap]
+            _sink(heap, n_heap, 0, key_gain, key_edge)
+            continue
+        # The same sum in two orders: rounding may tell them apart.
+        size_a, size_b = tally[region_a, 0], tally[region_b, 0]
+        balance_ab = trade_off * balance_gain(size_a, size_b, n_inside, size_terms)
+        balance_ba = trade_off * balance_gain(size_b, size_a, n_inside, size_terms)
+        bound = entropy[at] + max(balance_ab, balance_ba)
+        if bound < key_gain[at]:
+            key_gain[at], key_edge[at] = bound, lowest[at]
+            _sink(heap, n_heap, 0, key_gain, key_edge)
+            continue
+
+        best_gain, best_edge, most = -np.inf, np.int64(0), -np.inf
+        for place in range(start, stop):
+            edge = edges[place]
+            i = edge >> bits
+            j = i + steps[edge & mask]
+            gained = entropy_gain(
+                weights[edge] / total, loop[i, 0], loop[i, 1], loop[j, 0], loop[j, 1]
+            )
+            most = max(most, gained)
+            forwards = find(root, i) == region_a
+            gain = gained + (balance_ab if forwards else balance_ba)
+            if gain > best_gain or (gain == best_gain and edge < best_edge):
+                best_gain, best_edge = gain, np.int64(edge)
+        if best_gain != key_gain[at] or best_edge != key_edge[at]:
+            entropy[at] = most
+            lowest[at] = best_edge
+            for place in range(start, stop):
+                edge = edges[place]
+                if edge < lowest[at]:
+                    i = edge >> bits
+                    j = i + steps[edge & mask]
+                    gained = entropy_gain(
+                        weights[edge] / total,
+                        loop[i, 0],
+                        loop[i, 1],
+                        loop[j, 0],
+                        loop[j, 1],
+                    )
+                    if gained >= most - slack:
+                        lowest[at] = edge
+            key_gain[at], key_edge[at] = best_gain, best_edge
+            _sink(heap, n_heap, 0, key_gain, key_edge)
+            continue
+
+        while n_earlier < len(earlier_gain) and earlier_gain[n_earlier] > best_gain:
+            n_earlier += 1
+        if n_earlier + n_merged >= n_wanted:
+            break
+        if size_a < size_b:
+            region_a, region_b = region_b, region_a
+        tally[region_a, 0] += tally[region_b, 0]
+        root[region_b] = region_a
+        weight = weights[best_edge] / total
+        i = best_edge >> bits
+        for pixel in (i, i + steps[best_edge & mask]):
+            loop[pixel, 0] -= weight
+            loop[pixel, 1] = xlog2x(loop[pixel, 0])
+        merged_edge[n_merged] = best_edge
+        merged_gain[n_merged] = best_gain
+        n_merged += 1
+        pulse[1] = n_merged
+    return merged_edge[:n_merged].copy(), merged_gain[:n_merged].copy()
