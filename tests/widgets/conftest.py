@@ -38,8 +38,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+class FakeHierarchy(NamedTuple):
+    """Stripes, as many as asked for."""
+
+    shape: tuple[int, ...]
+    mask: NDArray[Any] | None
+
+    def labels(self, n_segments: int) -> NDArray[np.uint16]:
+        return FakeSuperpixels.stripes(self.shape, n_segments, self.mask)
+
+
 class FakeSuperpixels:
-    """Takes the place of `napari_paf.superpixels`; can be held in mid-run.
+    """Takes the place of `napari_paf.superpixel_hierarchy`; can be held in mid-run.
 
     ``hold()`` keeps the next calls waiting, reporting progress all the time
     (or not, with ``silent=True``), until ``release()``.
@@ -62,7 +72,7 @@ class FakeSuperpixels:
 
     def __call__(
         self, image: NDArray[Any], n_segments: int, *, progress: Any, **options: Any
-    ) -> NDArray[Any]:
+    ) -> FakeHierarchy:
         self.calls.append({"image": image, "n_segments": n_segments, **options})
         progress(0.0, "Predicting affinities")
         self.reached.release()
@@ -75,7 +85,7 @@ class FakeSuperpixels:
         progress(1.0, "Clustering")
         channel_axis = options.get("channel_axis")
         shape = image.shape if channel_axis is None else image.shape[:-1]
-        return self.stripes(shape, n_segments, options.get("mask"))
+        return FakeHierarchy(shape, options.get("mask"))
 
     @staticmethod
     def stripes(
@@ -93,7 +103,7 @@ class FakeSuperpixels:
 def computing(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSuperpixels]:
     """Put a stand-in under our control in the place of the real computing."""
     fake = FakeSuperpixels()
-    monkeypatch.setattr("napari_paf.pipeline.superpixels", fake)
+    monkeypatch.setattr("napari_paf.pipeline.superpixel_hierarchy", fake)
     yield fake
     fake.release()
 

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_paf._progress import Progress
+    from napari_paf.clustering.hierarchy import SuperpixelHierarchy
     from napari_paf.widgets._layers import Mask, Plane
 
 
 @dataclass(frozen=True)
 class Computed:
-    """The outcome of a run: labels, whether the image changed, and the time."""
+    """The outcome of a run: labels at every number, and how the run went."""
 
     labels: NDArray[Any]
+    hierarchy: SuperpixelHierarchy
     changed: bool
     seconds: float
 
@@ -45,13 +47,13 @@ class Request:
         """Read the image and compute its superpixels."""
         start = time.perf_counter()
         progress(0, "Loading PyTorch and Numba")
-        from napari_paf.pipeline import superpixels
+        from napari_paf.pipeline import superpixel_hierarchy
 
         progress(0.02, "Reading the image")
         image, channel_axis = self.plane.read(self.channels)
         if self.plane.in_memory:
             image = image.copy()  # the layer may be edited during the run
-        labels = superpixels(
+        hierarchy = superpixel_hierarchy(
             image,
             self.n_segments,
             model=self.model,
@@ -62,10 +64,11 @@ class Request:
             device=self.device,
             progress=part(progress, 0.05, 0.99),
         )
+        labels = hierarchy.labels(self.n_segments)
         changed = self.plane.in_memory and not np.array_equal(
             image, self.plane.read(self.channels)[0]
         )
-        return Computed(labels, changed, time.perf_counter() - start)
+        return Computed(labels, hierarchy, changed, time.perf_counter() - start)
 
     def record(self) -> dict[str, Any]:
         """Return all that is needed to compute the same superpixels again."""

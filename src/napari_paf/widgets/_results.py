@@ -142,10 +142,17 @@ def _find_target(
             if _fits_in_memory(plane):
                 return layer, None
         elif tuple(layer.data.shape) == plane.stack_shape:
-            return layer, plane.index
+            return layer, region_in(layer, plane)
         elif record.get("plane") == list(plane.position):
-            return layer, tuple(0 if isinstance(at, int) else at for at in plane.index)
+            return layer, region_in(layer, plane)
     return None, None
+
+
+def region_in(target: Labels, plane: Plane) -> tuple[int | slice, ...]:
+    """Return which part of a result the superpixels of a plane are."""
+    if tuple(target.data.shape) == plane.stack_shape:
+        return plane.index
+    return tuple(0 if isinstance(at, int) else at for at in plane.index)
 
 
 def _fits_in_memory(plane: Plane) -> bool:

@@ -16,8 +16,9 @@ from napari_paf.widgets._choices import ChoiceBox, ImageBox, MaskBox, ModelBox
 from napari_paf.widgets._events import Ties
 from napari_paf.widgets._form import Form, RunPanel
 from napari_paf.widgets._layers import mask_of, plane_in_view
+from napari_paf.widgets._live import Live
 from napari_paf.widgets._request import Request
-from napari_paf.widgets._results import Source, put_superpixels, results_of
+from napari_paf.widgets._results import Source, put_superpixels, region_in, results_of
 from napari_paf.widgets._texts import (
     CHANNELS,
     CONNECTIVITY,
@@ -79,6 +80,7 @@ class SuperpixelsWidget(QWidget):
         self._source: Source | None = None
         self._record: dict[str, Any] = {}
         self._keep = False
+        self._live: Live | None = None
         self._outcome = ""
         self._ties = Ties()
         self.destroyed.connect(self._ties.cut)
@@ -87,6 +89,10 @@ class SuperpixelsWidget(QWidget):
         self._recheck = QTimer(self)
         self._recheck.setSingleShot(True)
         self._recheck.timeout.connect(self._update)
+        # Fast drags are drawn once for each turn of the window's loop.
+        self._redraw = QTimer(self)
+        self._redraw.setSingleShot(True)
+        self._redraw.timeout.connect(self._draw_number)
         self._connect()
         self._refresh_layers()
         _warmup.warm_up(self._offer_backends)
@@ -117,6 +123,7 @@ class SuperpixelsWidget(QWidget):
             show_error(self.reason)
             return
         layer = self.image_layer.value
+        self._redraw.stop()
         request = self._make_request(self._plane)
         self._source = Source.of(layer, self._plane)
         self._record = request.record()
@@ -194,6 +201,7 @@ class SuperpixelsWidget(QWidget):
         self.mask_layer.changed.connect(self._watch_layers)
         for name in ("n_segments", "balance", "connectivity"):
             getattr(self, name).changed.connect(self._update)
+        self.n_segments.changed.connect(lambda _: self._redraw.start(0))
         self.outlines.changed.connect(self._show_outlines)
         self.run_button.clicked.connect(lambda: self.run())
         self.cancel_button.clicked.connect(lambda: self.cancel())
@@ -206,10 +214,13 @@ class SuperpixelsWidget(QWidget):
             self._ties.names.connect(layer.events.name, self._refresh_layers)
         self.image_layer.refresh()
         self.mask_layer.refresh()
+        if self._live is not None and not self._live.is_of(self._viewer.layers):
+            self._live = None  # gives its memory back
         self._update()
 
     def _watch_layers(self, value: Any = None) -> None:
         """Follow what happens to the chosen layers' data."""
+        self._live = None
         self._ties.layers.disconnect()
         image, mask = self.image_layer.value, self.mask_layer.value
         if image is not None:
@@ -220,6 +231,7 @@ class SuperpixelsWidget(QWidget):
         self._update()
 
     def _update_soon(self, event: Any = None) -> None:
+        self._live = None  # made from other pixels
         self._recheck.start(0)
 
     def _update(self, event: Any = None) -> None:
@@ -279,7 +291,7 @@ class SuperpixelsWidget(QWidget):
 
     def _on_done(self, computed: Computed) -> None:
         assert self._source is not None
-        _, remark = put_superpixels(
+        layer, remark = put_superpixels(
             self._viewer,
             self._source,
             computed.labels,
@@ -288,9 +300,27 @@ class SuperpixelsWidget(QWidget):
             keep_previous=self._keep,
             outlines=self.outlines.value,
         )
+        if not remark:
+            self._live = Live(
+                layer,
+                region_in(layer, self._source.plane),
+                computed.hierarchy,
+                computed.labels,
+                self._record,
+            )
         if remark:
             show_info(remark)
         self._outcome = remark or outcome(self._record["n_segments"], computed.seconds)
+
+    def _draw_number(self) -> None:
+        """Show the chosen number of superpixels without another run."""
+        plane = self._plane
+        if self._live is None or plane is None or self._run is not None:
+            return
+        if self._live.is_for(self._make_request(plane).record()):
+            remark = self._live.redraw(self.n_segments.value)
+            if remark:
+                self._panel.set_running(False, remark)
 
     def _on_failed(self, error: Exception) -> None:
         self._outcome = failure(error)

@@ -1,0 +1,75 @@
+"""Other granularities of a result at once, from the hierarchy of its run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+import numpy as np
+
+from napari_paf.widgets._results import KEY
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from numpy.typing import NDArray
+
+    from napari_paf.clustering.hierarchy import SuperpixelHierarchy
+
+EDITED = (
+    "The superpixels were edited by hand, so they stay as they are; Run makes new ones."
+)
+
+
+class Live:
+    """The last result of a widget, redrawn when the number changes.
+
+    Holds the layer weakly, and remembers what it drew so that edits by hand
+    are noticed and never overwritten.
+    """
+
+    def __init__(
+        self,
+        layer: Labels,
+        region: tuple[int | slice, ...],
+        hierarchy: SuperpixelHierarchy,
+        drawn: NDArray[Any],
+        settings: dict[str, Any],
+    ) -> None:
+        self._layer = ref(layer)
+        self._region = region
+        self._hierarchy = hierarchy
+        self._drawn = drawn.copy()  # the layer may own the other
+        self._settings = settings
+
+    def is_for(self, settings: dict[str, Any]) -> bool:
+        """Whether only the number of superpixels differs from the run's."""
+        return {**settings, "n_segments": 0} == {**self._settings, "n_segments": 0}
+
+    def is_of(self, layers: Any) -> bool:
+        """Whether the result is still among the layers of a viewer."""
+        layer = self._layer()
+        return layer is not None and layer in layers
+
+    def redraw(self, n_segments: int) -> str:
+        """Draw `n_segments` superpixels, or return why that cannot be."""
+        layer = self._layer()
+        if layer is None or layer.metadata[KEY]["n_segments"] == n_segments:
+            return ""
+        view = layer.data[self._region]
+        if not np.array_equal(view, self._drawn):
+            return EDITED
+        try:
+            labels = self._hierarchy.labels(n_segments)
+        except ValueError as error:
+            return str(error)
+        self._drawn = labels
+        if view.shape == layer.data.shape:
+            layer.data = labels.copy()
+        else:
+            fits = n_segments <= np.iinfo(layer.data.dtype).max
+            data = layer.data if fits else layer.data.astype(labels.dtype)
+            data[self._region] = labels
+            layer.data = data
+        record = {**layer.metadata[KEY], "n_segments": n_segments}
+        layer.metadata = {**layer.metadata, KEY: record}
+        return ""

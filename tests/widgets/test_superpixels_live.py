@@ -1,0 +1,62 @@
+"""A new number of superpixels redraws the result without another run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_paf.widgets._live import EDITED
+
+
+def test_last_number_is_drawn_without_a_run(open_widget, computing, run, grey, qtbot):
+    viewer, widget = open_widget(grey)
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    drawn = []
+    layer.events.data.connect(lambda event: drawn.append(layer.data.max()))
+    for n_segments in (20, 50, 7):
+        widget.n_segments.value = n_segments
+    qtbot.waitUntil(lambda: layer.data.max() == 7)
+    assert drawn == [7]
+    assert len(computing.calls) == 1
+    np.testing.assert_array_equal(layer.data, computing.stripes(grey.shape, 7))
+    assert layer.metadata["napari_paf"]["n_segments"] == 7
+
+
+def test_edits_by_hand_stay(open_widget, computing, run, grey, qtbot):
+    viewer, widget = open_widget(grey)
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    layer.data_setitem((np.array([3]), np.array([4])), 999)
+    before = layer.data.copy()
+    widget.n_segments.value = 7
+    qtbot.waitUntil(lambda: widget.message == EDITED)
+    np.testing.assert_array_equal(layer.data, before)
+
+
+def test_one_plane_of_a_stack(open_widget, computing, run, qtbot):
+    stack = np.random.default_rng(0).random((3, 24, 32))
+    viewer, widget = open_widget(stack)
+    viewer.dims.set_current_step(0, 1)
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    widget.n_segments.value = 9
+    qtbot.waitUntil(lambda: layer.data[1].max() == 9)
+    assert not layer.data[[0, 2]].any()
+
+
+def test_another_balance_needs_a_run(open_widget, computing, run, grey, qtbot):
+    viewer, widget = open_widget(grey)
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    widget.balance.value = 0.9
+    widget.n_segments.value = 7
+    qtbot.waitUntil(lambda: not widget._redraw.isActive())
+    assert layer.data.max() == 300
+
+
+def test_memory_is_given_back_with_the_layer(open_widget, computing, run, grey):
+    viewer, widget = open_widget(grey)
+    run(widget)
+    assert widget._live is not None
+    viewer.layers.remove("image 0 superpixels")
+    assert widget._live is None
