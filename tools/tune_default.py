@@ -23,6 +23,8 @@ import torch
 from train_default import KINDS, read_kind, read_photographs
 
 from napari_paf import load_model
+from napari_paf._offsets import neighbour_offsets
+from napari_paf.affinity.regularity import regularize
 from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
 from napari_paf.metrics import (
     achievable_iou,
@@ -69,7 +71,9 @@ def main() -> None:
     best, chosen, figures = 0.0, (1.0, 0.0), {}
     for temperature, shift in itertools.product(options.temperatures, options.shifts):
         table = {
-            kind: measure(groups[kind], logits[kind], temperature, shift)
+            kind: measure(
+                groups[kind], logits[kind], temperature, shift, model.config.regularity
+            )
             for kind in groups
         }
         photographs = np.mean([row["ASA"] for row in table["photographs"].values()])
@@ -108,13 +112,18 @@ def predict(network: torch.nn.Module, sample: Sample) -> np.ndarray:
 
 
 def measure(
-    samples: list[Sample], logits: list[np.ndarray], temperature: float, shift: float
+    samples: list[Sample],
+    logits: list[np.ndarray],
+    temperature: float,
+    shift: float,
+    regularity: float,
 ) -> dict[str, dict[str, float]]:
     """Return the mean figures of a group, for every number of superpixels."""
     table: dict[str, list[dict[str, float]]] = {}
     for sample, values in zip(samples, logits, strict=True):
         with np.errstate(over="ignore"):
             affinity = 1 / (1 + np.exp(-(values + shift) / temperature))
+        regularize(affinity, neighbour_offsets(2, 2), regularity, (1.0, 1.0))
         photograph = len(sample.labels) > 1
         pixels = sample.labels[0].size
         counts = {str(n): n for n in COUNTS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_paf import superpixel_hierarchy
 from napari_paf.widgets._live import EDITED
 
 
@@ -19,7 +20,28 @@ def test_last_number_is_drawn_without_a_run(open_widget, computing, run, grey, q
     assert drawn == [7]
     assert len(computing.calls) == 1
     np.testing.assert_array_equal(layer.data, computing.stripes(grey.shape, 7))
-    assert layer.metadata["napari_paf"]["n_segments"] == 7
+    record = layer.metadata["napari_paf"]
+    assert (record["n_segments"], record["hierarchy_n_segments"]) == (7, 300)
+    assert record["function"] == "superpixel_hierarchy"
+
+
+def test_record_makes_the_same_superpixels(open_widget, run, grey, qtbot):
+    viewer, widget = open_widget(grey)
+    widget.model.value = "gradient"
+    widget.n_segments.value = 40
+    run(widget, timeout=120_000)
+    layer = viewer.layers["image 0 superpixels"]
+    widget.n_segments.value = 9
+    qtbot.waitUntil(lambda: layer.data.max() == 9)
+    record = layer.metadata["napari_paf"]
+    hierarchy = superpixel_hierarchy(
+        grey,
+        record["hierarchy_n_segments"],
+        model=record["model"],
+        balance=record["balance"],
+        connectivity=record["connectivity"],
+    )
+    np.testing.assert_array_equal(layer.data, hierarchy.labels(record["n_segments"]))
 
 
 def test_edits_by_hand_stay(open_widget, computing, run, grey, qtbot):

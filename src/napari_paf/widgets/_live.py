@@ -70,6 +70,12 @@ class Live:
             data = layer.data if fits else layer.data.astype(labels.dtype)
             data[self._region] = labels
             layer.data = data
-        record = {**layer.metadata[KEY], "n_segments": n_segments}
+        record = {
+            **layer.metadata[KEY],
+            "n_segments": n_segments,
+            # A run for n_segments would weigh sizes otherwise and differ.
+            "function": "superpixel_hierarchy",
+            "hierarchy_n_segments": self._settings["n_segments"],
+        }
         layer.metadata = {**layer.metadata, KEY: record}
         return ""

@@ -88,9 +88,10 @@ def _look_around() -> Backends:
 def _compile() -> None:
     import numpy as np
 
-    from napari_paf.pipeline import superpixels
+    from napari_paf.pipeline import superpixel_hierarchy
 
-    ramp = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    # Large enough for all the kernels to have something to do.
+    ramp = np.arange(2500, dtype=np.uint16).reshape(50, 50)
     for connectivity in (1, 2):
-        superpixels(ramp, 2, model="gradient", connectivity=connectivity)
-    superpixels(ramp, 2)
+        superpixel_hierarchy(ramp, 9, model="gradient", connectivity=connectivity)
+    superpixel_hierarchy(ramp, 9)
