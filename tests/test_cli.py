@@ -53,6 +53,19 @@ def test_segment(picture, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["labels.tif", "picture.png"]
 
 
+@pytest.mark.parametrize("read", ["image", "mask"])
+def test_segment_never_replaces_what_it_reads(read, tmp_path):
+    given = tmp_path / "given.tif"
+    tifffile.imwrite(given, np.ones((20, 24), np.uint8))
+    other = tmp_path / "other.tif"
+    tifffile.imwrite(other, np.ones((20, 24), np.uint8))
+    before = given.read_bytes()
+    options = ["--mask", given] if read == "mask" else []
+    image = other if read == "mask" else given
+    assert "another name" in refusal("segment", image, given, "-n", 4, *options)
+    assert given.read_bytes() == before
+
+
 def test_segment_with_everything(tmp_path):
     rng = np.random.default_rng(0)
     volume = rng.integers(0, 4000, (2, 5, 16, 18)).astype(np.uint16)

@@ -59,6 +59,9 @@ def segment(
     )
 
     check_label_path(labels)
+    for given in (image, mask):
+        if given is not None and labels.exists() and given.exists():
+            _check_apart(labels, given)
     source = read_image(image)
     inside = None if mask is None else read_labels(mask)
     with progress_bar() as progress:
@@ -81,6 +84,13 @@ def segment(
         progress(1, f"Writing {labels.name}")
         write_labels(labels, result, source.size)
     messages.print(f"{n_segments} superpixels in {labels}", markup=False)
+
+
+def _check_apart(labels: Path, given: Path) -> None:
+    if labels.samefile(given):
+        raise ValueError(
+            f"{labels} is a file to read from; give the labels another name."
+        )
 
 
 def _numbers(text: str) -> tuple[float, ...]:

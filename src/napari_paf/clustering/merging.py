@@ -38,7 +38,7 @@ from napari_paf.clustering._queue import ITEM, UNLIMITED, WIDE_ITEM, Forest, Pro
 from napari_paf.clustering._regions import bundle, merge_regions
 from napari_paf.clustering.graph import PixelGraph
 
-LEAF = {2: (1, 128, 128), 3: (16, 16, 16)}
+LEAF = {2: (1, 128, 128), 3: (32, 32, 32)}
 """Shape of the smallest blocks: all about one fits a core's cache."""
 
 PIXELS_PER_REGION = 512
