@@ -20,9 +20,9 @@ from napari_paf.clustering._gains import log2, xlog2x
 sys.path.insert(0, str(Path(__file__).parent))
 import naive
 
-quick = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80
-)
+# HYPOTHESIS_PROFILE=long looks at thirty times as many.
+quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+thorough = settings(quick, max_examples=5 * quick.max_examples)
 
 
 def same_partition(a, b):
@@ -68,7 +68,7 @@ def count_islands(mask, connectivity):
     return connected_parts(mask, connectivity=connectivity).max()
 
 
-@quick
+@thorough
 @given(problem=problems(), n_threads=st.integers(1, 3))
 def test_equals_the_naive_greedy(problem, n_threads, small_blocks):
     affinity, arguments = problem
