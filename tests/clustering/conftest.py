@@ -9,6 +9,6 @@ from napari_paf.clustering import merging
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the smallest blocks be a few pixels wide, and large regions too."""
-    monkeypatch.setattr(merging, "LEAF", {2: (1, 3, 3), 3: (2, 2, 2)})
+    """Let the smallest blocks be a few pixels, and large regions too."""
+    monkeypatch.setattr(merging, "LEAF", {2: 9, 3: 8})
     monkeypatch.setattr(merging, "PIXELS_PER_REGION", 3)

@@ -151,8 +151,8 @@ def test_is_the_same_on_any_threads_and_blocks(monkeypatch):
     rng = np.random.default_rng(3)
     affinity = rng.random((4, 150, 170)).astype(np.float32)
     expected = entropy_rate_superpixels(affinity, 60, n_threads=1)
-    for side in (7, 32, 64, 256):
-        monkeypatch.setattr(merging, "LEAF", {2: (1, side, side)})
+    for size in (50, 1_000, 4_000, 60_000):
+        monkeypatch.setattr(merging, "LEAF", {2: size})
         for n_threads in (1, 2, 5):
             labels = entropy_rate_superpixels(affinity, 60, n_threads=n_threads)
             np.testing.assert_array_equal(labels, expected)
@@ -164,7 +164,7 @@ import sys; sys.path.insert(0, sys.argv[1])
 import numpy as np, naive
 from napari_paf import entropy_rate_superpixels
 from napari_paf.clustering import merging
-merging.LEAF = {2: (1, 4, 4), 3: (2, 2, 2)}
+merging.LEAF = {2: 16, 3: 8}
 rng = np.random.default_rng(0)
 for shape, connectivity in [((9, 11), 2), ((9, 11), 1), ((3, 4, 5), 3)]:
     affinity = rng.random((len(shape), *shape))

@@ -6,26 +6,26 @@ any of those, whatever happens elsewhere, because gains only shrink. So such
 dominant edges can be taken in any order, block by block; sorted by (gain, edge
 number), all edges taken are the greedy's own sequence.
 
-Rounds of growing blocks do it: first tiles of pixels that fit a core's cache, then
-blocks of the components that had to wait, then all that is left. Blocks are
-shifted from round to round so that yesterday's border is today's interior.
+The image is halved again and again into blocks (`_bisection`). First the smallest
+ones, which fit a core's cache, merge what they can; then every block goes on with
+the components that had to wait in its two halves, as soon as these are done.
 """
 
 from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf._progress import Progress, part
+from napari_paf.clustering._bisection import Block
 from napari_paf.clustering._blocks import merge_leaf, merge_parent
 from napari_paf.clustering._gains import (
     balance_gain,
@@ -38,14 +38,15 @@ from napari_paf.clustering._queue import ITEM, UNLIMITED, WIDE_ITEM, Forest, Pro
 from napari_paf.clustering._regions import bundle, merge_regions
 from napari_paf.clustering.graph import PixelGraph
 
-LEAF = {2: (1, 128, 128), 3: (32, 32, 32)}
-"""Shape of the smallest blocks: all about one fits a core's cache."""
+LEAF = {2: 20_000, 3: 40_000}
+"""Most pixels in the smallest blocks, by the number of axes of the image: all about
+one fits a core's cache."""
 
 PIXELS_PER_REGION = 512
 """Mean size of components from which on there are far fewer pairs of them than edges
 between them, so that one edge for each pair is queued."""
 
-CHUNK = 65_536
+CHUNK = 16_384
 """Number of pixels that a thread prepares at a time."""
 
 REPORT_INTERVAL = 0.05
@@ -204,55 +205,6 @@ def _set_up(
     return problem, forest
 
 
-@dataclass(frozen=True)
-class Block:
-    """A box in the tree of blocks: leaves at level 0, each level twice as wide."""
-
-    level: int
-    place: tuple[int, ...]  # in the grid of its level
-
-
-class BlockTree:
-    """The blocks of an image, from leaves to the one that holds everything."""
-
-    def __init__(self, shape: NDArray[np.int64]) -> None:
-        self.shape = shape
-        self.leaf = np.array(LEAF[2 if shape[0] == 1 else 3])
-        self.root = Block(0, (0, 0, 0))
-        while (self.extent(self.root.level) < shape).any():
-            self.root = Block(self.root.level + 1, (0, 0, 0))
-
-    def extent(self, level: int) -> NDArray[np.int64]:
-        """Return the shape of the blocks of a level."""
-        return np.where(self.leaf > 1, self.leaf << level, 1)
-
-    def corners(self, block: Block) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the first pixel of a block and the one after its last."""
-        low = self.extent(block.level) * block.place
-        return low, np.minimum(low + self.extent(block.level), self.shape)
-
-    def children(self, block: Block) -> list[Block]:
-        """Return the blocks that make up a block."""
-        n_blocks = -(-self.shape // self.extent(block.level - 1))
-        ranges = [
-            range(2 * p, min(2 * p + 2, n))
-            for p, n in zip(block.place, n_blocks, strict=True)
-        ]
-        return [Block(block.level - 1, place) for place in product(*ranges)]
-
-    def parent(self, block: Block) -> Block:
-        """Return the block that a block is part of."""
-        return Block(block.level + 1, tuple(p // 2 for p in block.place))
-
-    def leaves(self, block: Block) -> Iterator[Block]:
-        """Yield the leaves below a block so that siblings follow each other."""
-        if block.level == 0:
-            yield block
-        else:
-            for child in self.children(block):
-                yield from self.leaves(child)
-
-
 @dataclass
 class _Left:
     """What a block leaves to its parent."""
@@ -276,13 +228,14 @@ def _merge_blocks(
     The blocks leave `n_left` components; what is wanted beyond is done region by
     region.
     """
-    tree = BlockTree(problem.shape)
+    n_axes = 2 if problem.shape[0] == 1 else 3
+    whole = Block(np.zeros(3, np.int64), problem.shape, LEAF[n_axes])
     fits = len(problem.weights) <= np.iinfo(np.int32).max
     no_items = np.empty(0, ITEM if fits else WIDE_ITEM)
     edges = [np.empty(0, no_items["edge"].dtype)]
     gains = [np.empty(0)]
     n_merged = 0
-    leaves = tree.leaves(tree.root)
+    leaves = whole.leaves()
     left: dict[Block, dict[Block, _Left]] = {}
     ready: list[Block] = []
     running: dict[Future[Any], tuple[Block | None, int, NDArray[np.int64]]] = {}
@@ -299,14 +252,14 @@ def _merge_blocks(
         running[future] = (None, n_components, pulse)
 
     def submit(block: Block) -> None:
-        low, high = tree.corners(block)
+        low, high = block.low, block.high
         earlier_gain, wanted = gains[0], UNLIMITED
-        if block == tree.root:
+        if block is whole:
             earlier_gain, wanted = falling_gains(), problem.n_inside - n_left
         pulse = np.zeros(2, np.int64)
         last = (earlier_gain, wanted, pulse)
-        if block.level == 0:
-            n_components = int(np.prod(high - low))
+        if not block.children:
+            n_components = block.n_pixels
             future = pool.submit(
                 merge_leaf, problem, forest, low, high, no_items, *last
             )
@@ -314,7 +267,7 @@ def _merge_blocks(
             children = left.pop(block)
             n_components = sum(child.n_components for child in children.values())
             # In the order of the leaves, so that runs repeat themselves exactly.
-            parts = [children[child] for child in tree.children(block)]
+            parts = [children[child] for child in block.children]
             inner = np.concatenate([part.inner for part in parts])
             leaving = np.concatenate([part.leaving for part in parts])
             future = pool.submit(
@@ -326,7 +279,7 @@ def _merge_blocks(
                 inner,
                 leaving,
                 n_components,
-                block.level + 1,
+                block.height,
                 *last,
             )
         running[future] = (block, n_components, pulse)
@@ -350,16 +303,16 @@ def _merge_blocks(
                 if block is None:
                     continue
                 inner, leaving = rest
-                if block == tree.root:
+                if block is whole:
                     # Not by how many there are: some may be later than is wanted.
                     if n_wanted > problem.n_inside - n_left and len(inner):
                         submit_rest(inner, n_components - len(edge))
                 else:
-                    parent = tree.parent(block)
-                    siblings = left.setdefault(parent, {})
+                    assert block.parent is not None
+                    siblings = left.setdefault(block.parent, {})
                     siblings[block] = _Left(n_components - len(edge), inner, leaving)
-                    if len(siblings) == len(tree.children(parent)):
-                        ready.append(parent)
+                    if len(siblings) == len(block.parent.children):
+                        ready.append(block.parent)
             under_way = sum(int(pulse[1]) for _, _, pulse in running.values())
             fraction = (n_merged + under_way) / max(n_wanted, 1)
             progress(min(fraction, 1.0), "merging pixels")
