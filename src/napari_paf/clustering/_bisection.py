@@ -1,4 +1,4 @@
-"""The tree of blocks that an image is cut into: halves of halves, down to leaves."""
+"""The tree of blocks that an image is cut into, down to leaves that fit a cache."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 
 class Block:
-    """A box of pixels, and the two halves it is made of unless it is small enough.
+    """A box of pixels, and the parts it is made of unless it is small enough.
 
     Halving the longest side keeps the halves alike, and all blocks of one height
-    about equal: threads that share the blocks finish together.
+    about equal: threads that share the blocks finish together. A block is cut into
+    halves of halves, because whatever waits is looked at once a height; the whole
+    only into two halves, because one thread alone has to join its parts.
 
     Parameters
     ----------
@@ -21,14 +23,14 @@ class Block:
     leaf_size : int
         Boxes of more pixels are halved.
     parent : Block, optional
-        What this is a half of.
+        What this is a part of.
 
     Attributes
     ----------
     low, high, parent
         As the parameters.
     children : list of Block
-        Two halves, or none for a leaf.
+        The parts, none for a leaf.
     height : int
         1 for leaves, more than that of any child for others.
     """
@@ -41,17 +43,12 @@ class Block:
         parent: Block | None = None,
     ) -> None:
         self.low, self.high, self.parent = low, high, parent
+        parts = [(low, high)]
+        for _ in range(1 if parent is None else 2):
+            parts = [half for part in parts for half in _halves(*part, leaf_size)]
         self.children: list[Block] = []
-        extent = high - low
-        if np.prod(extent) > max(leaf_size, 1):
-            axis = int(np.argmax(extent))
-            middle = (low[axis] + high[axis]) // 2
-            upper, lower = low.copy(), high.copy()
-            upper[axis] = lower[axis] = middle
-            self.children = [
-                Block(low, lower, leaf_size, self),
-                Block(upper, high, leaf_size, self),
-            ]
+        if len(parts) > 1:
+            self.children = [Block(*part, leaf_size, self) for part in parts]
         self.height: int = 1 + max((child.height for child in self.children), default=0)
 
     @property
@@ -60,8 +57,20 @@ class Block:
         return int(np.prod(self.high - self.low))
 
     def leaves(self) -> Iterator[Block]:
-        """Yield the leaves so that halves of one block follow each other."""
+        """Yield the leaves so that parts of one block follow each other."""
         if not self.children:
             yield self
         for child in self.children:
             yield from child.leaves()
+
+
+def _halves(
+    low: NDArray[np.int64], high: NDArray[np.int64], leaf_size: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Halve a box across its longest side, unless it is small enough."""
+    if np.prod(high - low) <= max(leaf_size, 1):
+        return [(low, high)]
+    axis = int(np.argmax(high - low))
+    upper, lower = low.copy(), high.copy()
+    upper[axis] = lower[axis] = (low[axis] + high[axis]) // 2
+    return [(low, lower), (upper, high)]

@@ -12,15 +12,23 @@ from typing import Any
 import numpy as np
 
 from napari_paf.clustering._compiled import kernel
-from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
+from napari_paf.clustering._gains import (
+    balance_gain,
+    entropy_gain,
+    entropy_gains,
+    xlog2x,
+)
 from napari_paf.clustering._queue import (
+    UNLIMITED,
     Forest,
     Problem,
     drain,
     sort_items,
 )
 
-MIN_YIELD = 0.02
+IDLE = 0.02
+"""Share of components that may be left behind though they do not wait."""
+
 ITEMS_PER_BUCKET = 4
 """Enough to look at several items at once, few enough to sort at no cost."""
 
@@ -29,6 +37,44 @@ ITEMS_PER_BUCKET = 4
 def _contains(low: Any, high: Any, z: int, y: int, x: int) -> bool:
     """Whether the box from corner `low` to corner `high` contains a pixel."""
     return low[0] <= z < high[0] and low[1] <= y < high[1] and low[2] <= x < high[2]
+
+
+@kernel
+def _row_gains(
+    problem: Problem,
+    forest: Forest,
+    low: Any,
+    high: Any,
+    z: int,
+    y: int,
+    k: int,
+    gain: Any,
+    scratch: Any,
+) -> None:
+    """Compute the entropy gains of one row's edges to neighbour `k`.
+
+    They are -inf where there is no edge that stays in the box.
+    """
+    weights, bits, step = problem.weights, problem.slot_bits, problem.steps[k]
+    offset, shape, loop = problem.offsets[k], problem.shape, forest.loop
+    gain[:] = -np.inf
+    if not (low[0] <= z + offset[0] < high[0] and low[1] <= y + offset[1] < high[1]):
+        return
+    first = max(0, -offset[2])
+    last = len(gain) - max(0, offset[2])
+    start = (z * shape[1] + y) * shape[2] + low[2] + first
+    n = last - first
+    weight = scratch[0]
+    loop_i, term_i, loop_j, term_j = scratch[1], scratch[2], scratch[3], scratch[4]
+    for at in range(n):
+        i = start + at
+        weight[at] = max(weights[(i << bits) + k], 0.0) / problem.total
+        loop_i[at], term_i[at] = loop[i, 0], loop[i, 1]
+        loop_j[at], term_j[at] = loop[i + step, 0], loop[i + step, 1]
+    entropy_gains(weight[:n], loop_i, term_i, loop_j, term_j, gain[first:last])
+    for at in range(n):
+        if weights[((start + at) << bits) + k] < 0:
+            gain[first + at] = -np.inf
 
 
 @kernel
@@ -53,26 +99,19 @@ def leaf_items(
     items = np.empty(n_items, no_items.dtype)
 
     n_items = 0
+    gains = np.empty((len(steps), extent[2]))
+    scratch = np.empty((5, extent[2]))
     for z in range(low[0], high[0]):
         for y in range(low[1], high[1]):
+            row = (z * shape[1] + y) * shape[2]
+            for k in range(len(steps)):
+                _row_gains(problem, forest, low, high, z, y, k, gains[k], scratch)
             for x in range(low[2], high[2]):
-                i = (z * shape[1] + y) * shape[2] + x
                 for k in range(len(steps)):
-                    edge = (i << bits) + k
-                    if weights[edge] >= 0 and (
-                        low[0] <= z + offsets[k, 0] < high[0]
-                        and low[1] <= y + offsets[k, 1] < high[1]
-                        and low[2] <= x + offsets[k, 2] < high[2]
-                    ):
-                        j = i + steps[k]
-                        items[n_items]["edge"] = edge
-                        items[n_items]["gain"] = balance + entropy_gain(
-                            weights[edge] / total,
-                            loop[i, 0],
-                            loop[i, 1],
-                            loop[j, 0],
-                            loop[j, 1],
-                        )
+                    gain = gains[k, x - low[2]]
+                    if gain > -np.inf:
+                        items[n_items]["edge"] = ((row + x) << bits) + k
+                        items[n_items]["gain"] = balance + gain
                         n_items += 1
     n_own = n_items
     for z in range(low[0], high[0]):
@@ -228,7 +267,7 @@ def merge_block(
         merged_gain,
         earlier_gain,
         n_wanted,
-        0.0 if n_wanted < 2**61 else MIN_YIELD,
+        0 if n_wanted < UNLIMITED else int(n_components * IDLE),
         pulse,
     )
     bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1

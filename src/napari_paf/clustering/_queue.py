@@ -10,7 +10,6 @@ from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
 
 UNLIMITED = 2**62
-LOOKS = 1024
 
 ITEM = np.dtype(
     [("gain", np.float64), ("edge", np.int32), ("following", np.int32)], align=True
@@ -135,7 +134,7 @@ def drain(
     merged_gain: Any,
     earlier_gain: Any,
     n_wanted: int,
-    min_yield: float,
+    n_idle: int,
     pulse: Any,
 ) -> int:
     """Take the dominant edges of a block from its queue, best first.
@@ -166,9 +165,9 @@ def drain(
         Filled with the edges taken and their gains.
     earlier_gain : (n,) ndarray of float64
         Falling gains of merges made before; with them, `n_wanted` are enough.
-    min_yield : float
-        Give up, leaving the rest to the next round, when fewer merges than this
-        come out of a look: then nearly everything waits.
+    n_idle : int
+        Give up, leaving the rest to the next round, when no more components than
+        this do not wait yet: the queue is long, and little would come of it.
     pulse : (2,) ndarray of int64
         Set the first to stop; the second tells how many merges have been made.
 
@@ -189,16 +188,12 @@ def drain(
     heap = np.empty(len(items), np.int32)
     bucket, n_heap, n_merged, n_earlier = -1, 0, 0, 0
     n_active = n_components
-    n_at_load, n_looks, n_at_last_count = 0, 0, 0
-    while n_active > 0 and pulse[0] == 0:
+    n_at_load = 0
+    while n_active > n_idle and pulse[0] == 0:
         if n_heap == 0:
             bucket += 1
             if bucket == n_buckets:
                 break
-            if n_looks > LOOKS:
-                if n_merged - n_at_last_count < n_looks * min_yield:
-                    break
-                n_looks, n_at_last_count = 0, n_merged
             n_at_load = n_merged
             at, stop = start[bucket], start[bucket + 1]
             following = head[bucket]
@@ -217,7 +212,6 @@ def drain(
                 else:
                     item = at
                     at += 1
-                n_looks += 1
                 edge = items[item]["edge"]
                 if edge < 0:
                     edge = ~edge

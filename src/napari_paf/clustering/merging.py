@@ -8,7 +8,7 @@ number), all edges taken are the greedy's own sequence.
 
 The image is halved again and again into blocks (`_bisection`). First the smallest
 ones, which fit a core's cache, merge what they can; then every block goes on with
-the components that had to wait in its two halves, as soon as these are done.
+the components that had to wait in its parts, as soon as these are done.
 """
 
 from __future__ import annotations
@@ -129,7 +129,10 @@ def find_merges(
     report = part(progress, 0.0, 1.0)
     with ThreadPoolExecutor(n_threads, thread_name_prefix="napari-paf") as pool:
         report(0.0, "measuring edges")
-        n_left = max(graph.n_inside - n_wanted, graph.n_inside // PIXELS_PER_REGION, 1)
+        n_left = max(graph.n_inside - n_wanted, 1)
+        n_regions = graph.n_inside // PIXELS_PER_REGION
+        if 2 * n_left < n_regions:  # for fewer merges, bundling would not pay
+            n_left = n_regions
         problem, forest = _set_up(graph, n_segments, balance, n_left, pool)
         return _merge_blocks(
             problem, forest, n_wanted, n_left, pool, n_threads, part(progress, 0.05, 1)
