@@ -25,6 +25,7 @@ from napari_paf.training.losses import (
 )
 from napari_paf.training.pairs import hold_out
 from napari_paf.training.sampling import decode, draw_crop, draw_crops, make_sample
+from napari_paf.training.schedule import Schedule
 from napari_paf.training.targets import affinity_targets
 from napari_paf.training.trainer import train_affinity
 
@@ -307,6 +308,65 @@ def test_stop_and_keep_best(picture: tuple) -> None:
     assert isinstance(events[-1].model, AffinityModel)
 
 
+def test_a_time_instead_of_steps(
+    picture: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    rates, seen = [], []
+
+    def report(fraction: float, description: str) -> None:
+        nonlocal now
+        seen.append((fraction, description))
+        now += 10 if "Training" in description else 1
+
+    def wait() -> bool:
+        nonlocal now
+        now += 1000  # a pause, which does not count
+        return False
+
+    model = small_model()
+    for event in train_affinity(
+        [picture],
+        init=model,
+        seconds=100,
+        event_every=1,
+        batch=2,
+        size=32,
+        should_stop=wait,
+        progress=report,
+    ):
+        rates.append(event.step)
+    # 1 s before the first step, then 10 s for each and 1 s for looking at it.
+    assert rates == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9]
+    assert event.finished and event.steps == 9
+    fractions = [fraction for fraction, _ in seen]
+    assert fractions == sorted(fractions)
+    assert ("Training, step 2" in seen[3][1]) and seen[3][0] == pytest.approx(0.12)
+
+
+def test_looking_takes_no_more_than_a_quarter_of_the_time() -> None:
+    schedule = Schedule(1, 1000.0)
+    schedule.start()
+    schedule._start -= 5
+    schedule.looked()  # 5 s long
+    assert schedule.elapsed == pytest.approx(5, abs=0.5)
+    schedule.step = 1
+    schedule._start -= 10
+    assert not schedule.looks(1)
+    schedule._start -= 6
+    assert schedule.looks(1)
+
+
+def test_cancelled_by_raising(picture: tuple) -> None:
+    def report(fraction: float, description: str) -> None:
+        if "step 2 of 4" in description:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train([picture], progress=report)
+
+
 def test_patience(picture: tuple) -> None:
     events = train([picture], steps=50, patience=1, learning_rate=1e-12)
     assert events[-1].step < 50
@@ -372,6 +432,7 @@ def test_held_out_parts_do_not_overlap(picture: tuple) -> None:
     ("changes", "match"),
     [
         ({"steps": 0}, "steps=0"),
+        ({"seconds": 0}, "seconds=0"),
         ({"batch": 2.5}, "batch=2.5"),
         ({"loss": "dice"}, "loss='dice'"),
         ({"learning_rate": float("nan")}, "learning_rate=nan"),

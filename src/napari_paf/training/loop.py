@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from napari_paf._progress import silent
 from napari_paf.affinity.model import AffinityModel
 from napari_paf.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_paf.training.losses import LeakageForm, affinity_loss, segmentation_aware
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from napari_paf._progress import Progress as Report
     from napari_paf.training.augmentation import Augmentation
+    from napari_paf.training.schedule import Schedule
 
 # Names of the losses, and the form of leakage that each weighs pairs by, times what.
 LOSSES: dict[str, tuple[LeakageForm, float] | None] = {
@@ -37,7 +40,6 @@ LOSSES: dict[str, tuple[LeakageForm, float] | None] = {
     "segmentation-aware": ("share", 4.0),
 }
 AVERAGE = 0.999  # how much of the averaged weights stays at each step, at most
-WARM_UP = 300  # steps until the full learning rate, or a tenth of all if fewer
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class TrainingEvent:
     Attributes
     ----------
     step, steps : int
-        Steps done, and steps in all.
+        Steps done, and steps in all; where a time is given instead, about as many
+        as there will be.
     loss : float
         Mean over the steps since the last event; NaN before the first step.
     validation : float or None
@@ -75,6 +78,7 @@ class Progress:
     """Numbers that change while a network learns."""
 
     step: int = 0
+    elapsed: float = 0.0  # seconds
     best: float | None = None
     best_step: int = 0
     waited: int = 0  # events since the best one
@@ -92,7 +96,7 @@ class Training:
         samples: list[Sample],
         held_out: list[Sample],
         *,
-        steps: int,
+        schedule: Schedule,
         batch: int,
         size: int,
         rate: float,
@@ -105,7 +109,8 @@ class Training:
         checkpoint: str | os.PathLike[str] | None,
     ) -> None:
         self.model, self.samples, self.held_out = model, samples, held_out
-        self.steps, self.batch, self.size, self.rate = steps, batch, size, rate
+        self.schedule = schedule
+        self.batch, self.size, self.rate = batch, size, rate
         self.loss, self.boundary_weight = loss, boundary_weight
         self.augmentation, self.device, self.name = augmentation, device, name
         self.rng = np.random.default_rng(seed)
@@ -131,7 +136,8 @@ class Training:
             "samples": [list(sample.codes.shape) for sample in samples],
             "held out": [list(sample.codes.shape) for sample in held_out],
             "augmentation": repr(augmentation),
-            "numbers": [steps, batch, size, rate, loss, boundary_weight, seed],
+            "length": [schedule.steps, schedule.seconds],
+            "numbers": [batch, size, rate, loss, boundary_weight, seed],
         }
         if self.checkpoint is not None and self.checkpoint.exists():
             read_checkpoint(self.checkpoint, self, self.fingerprint)
@@ -141,22 +147,32 @@ class Training:
         event_every: int,
         patience: int | None,
         should_stop: Callable[[], bool] | None,
+        report: Report | None = None,
     ) -> Iterator[TrainingEvent]:
         """Yield events; see `train_affinity`."""
-        if self.progress.step == 0:
-            score = self._validate()
+        report = report or silent
+        progress, schedule = self.progress, self.schedule
+        schedule.step, schedule.elapsed = progress.step, progress.elapsed
+        schedule.start()
+        if schedule.step == 0:
+            score = self._validate(report)
+            schedule.looked()
             yield self._event(math.nan, score, improved=True)
         losses: list[float] = []
         loss = math.nan
-        while self.progress.step < self.steps and not (should_stop and should_stop()):
-            if patience is not None and self.progress.waited >= patience:
+        while not schedule.stops(should_stop):
+            if patience is not None and progress.waited >= patience:
                 break
-            self.progress.step += 1
-            losses.append(self._step(self.progress.step))
-            if self.progress.step % event_every and self.progress.step != self.steps:
+            schedule.step += 1
+            report(schedule.fraction, schedule.description)
+            losses.append(self._step())
+            progress.step = schedule.step
+            if not schedule.looks(event_every):
                 continue
             loss, losses = float(np.mean(losses)), []
-            score, best = self._validate(), self.progress.best
+            score, best = self._validate(report), progress.best
+            schedule.looked()
+            progress.elapsed = schedule.elapsed
             improved = score is None or best is None or score > best
             event = self._event(loss, score, improved=improved)
             if self.checkpoint is not None:
@@ -165,11 +181,11 @@ class Training:
         if not self.held_out:
             self.best.load_state_dict(self.average.state_dict())
         yield TrainingEvent(
-            self.progress.step,
-            self.steps,
+            progress.step,
+            schedule.steps_in_all,
             loss,
             None,
-            self.progress.best,
+            progress.best,
             self._model(),
             finished=True,
         )
@@ -185,19 +201,17 @@ class Training:
             self.best.load_state_dict(self.average.state_dict())
         return TrainingEvent(
             progress.step,
-            self.steps,
+            self.schedule.steps_in_all,
             loss,
             score,
             progress.best,
             self._model() if improved else None,
         )
 
-    def _step(self, step: int) -> float:
+    def _step(self) -> float:
         """Learn from one batch; return its loss."""
-        warm = min(1.0, step / min(WARM_UP, max(1, self.steps // 10)))
-        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * warm * (0.005 + 0.995 * cosine)
+            group["lr"] = self.rate * self.schedule.rate
         crops = draw_crops(
             self.samples,
             batch=self.batch,
@@ -224,6 +238,7 @@ class Training:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
+        step = self.schedule.step
         _move_average(
             self.average, self.network, min(AVERAGE, (1 + step) / (10 + step))
         )
@@ -261,9 +276,10 @@ class Training:
 
         return crops.weights(offsets, reweight)
 
-    def _validate(self) -> float | None:
+    def _validate(self, report: Report) -> float | None:
         if not self.held_out:
             return None
+        report(self.schedule.fraction, "Measuring the superpixels")
         return validate(self.average, self.model.config, self.held_out, self.device)
 
     def _model(self) -> AffinityModel:

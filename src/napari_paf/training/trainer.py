@@ -16,6 +16,7 @@ from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 from napari_paf.training.augmentation import Augmentation
 from napari_paf.training.loop import LOSSES, Training, TrainingEvent
 from napari_paf.training.pairs import as_samples, hold_out
+from napari_paf.training.schedule import Schedule
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from napari_paf._progress import Progress
     from napari_paf.training.sampling import Sample
 
 __all__ = ["TrainingEvent", "train_affinity"]
@@ -36,6 +38,7 @@ def train_affinity(
     unlabelled: int | None = None,
     validation: Sequence[tuple[ArrayLike, ArrayLike] | Sample] | None = None,
     steps: int = 300,
+    seconds: float | None = None,
     event_every: int = 25,
     patience: int | None = None,
     batch: int = 8,
@@ -49,6 +52,7 @@ def train_affinity(
     name: str = "trained",
     should_stop: Callable[[], bool] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[TrainingEvent]:
     """Train an affinity network on labelled images.
 
@@ -69,8 +73,12 @@ def train_affinity(
         than five images a fifth of each. An empty sequence: none.
     steps : int, default: 300
         Number of batches to learn from.
+    seconds : float, optional
+        Learn for this long instead of `steps` batches; the learning rate falls
+        with the time. How far one gets then depends on the machine.
     event_every : int, default: 25
-        Steps from event to event; each event validates.
+        Steps from event to event; each event validates. With `seconds`, events
+        are rarer where validating takes long.
     patience : int, optional
         Stop after this many events without a new best model.
     batch, size : int, default: 8 and 160
@@ -94,11 +102,15 @@ def train_affinity(
         Name of the resulting model.
     should_stop : callable, optional
         Asked before each step; when it returns True, training ends with the
-        best model so far.
+        best model so far. It may wait to pause the training: that time does not
+        count.
     checkpoint : path-like, optional
         A ``.safetensors`` file, written at every event. If it is there already,
         training goes on from it, with the same arguments; the result is the same
         as without a break.
+    progress : callable, optional
+        Called as ``progress(fraction, description)`` before each step; to cancel,
+        raise from it.
 
     Yields
     ------
@@ -140,6 +152,8 @@ def train_affinity(
         raise ValueError(
             f"patience={patience}: give an integer of at least 1, or None."
         )
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError(f"seconds={seconds}: give a number over 0, or None.")
     samples = as_samples(pairs, "pairs", channel_axis, unlabelled)
     if not samples:
         raise ValueError("pairs is empty: give at least one image with labels.")
@@ -155,7 +169,7 @@ def train_affinity(
         model,
         samples,
         held_out,
-        steps=steps,
+        schedule=Schedule(steps, seconds),
         batch=batch,
         size=size,
         rate=rate,
@@ -167,7 +181,7 @@ def train_affinity(
         name=name,
         checkpoint=checkpoint,
     )
-    return training.run(event_every, patience, should_stop)
+    return training.run(event_every, patience, should_stop, progress)
 
 
 def _start(init: Any, samples: list[Sample], seed: int) -> AffinityModel:
