@@ -22,7 +22,8 @@ def picture(widget):
     pixels = image.constBits()
     if hasattr(pixels, "setsize"):
         pixels.setsize(image.sizeInBytes())
-    return np.frombuffer(pixels, np.uint8).reshape(image.height(), -1, 4)[..., 2::-1]
+    shown = np.frombuffer(pixels, np.uint8).reshape(image.height(), -1, 4)
+    return shown[..., 2::-1].copy()  # the image owns the memory
 
 
 def of_colour(pixels, number):
