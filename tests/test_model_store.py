@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +13,10 @@ import torch
 from napari_paf import list_models, load_model
 from napari_paf.affinity.model import AffinityModel
 from napari_paf.affinity.model_store import (
+    check_free_name,
     delete_user_model,
     export_model,
+    free_name,
     import_user_model,
     models_folder,
     rename_user_model,
@@ -186,3 +190,28 @@ def test_names_and_paths(
     monkeypatch.chdir(tmp_path)
     model.save("version 2.1.safetensors")
     assert load_model("version 2.1.safetensors").name == "x"
+
+
+@pytest.mark.parametrize(
+    "wish",
+    ["cells", "cells [day 1].tif", "", "...", "gradient", "con", "Default", "x" * 300]
+    + ["a/b\\c", "\u00fcber-Zellen_3", "-_-", "Cells"],
+)
+def test_free_names_are_free(wish: str, tmp_path: Path) -> None:
+    taken: list[str] = []
+    for _ in range(3):
+        name = free_name(wish, folder=tmp_path)
+        check_free_name(name, folder=tmp_path)
+        (tmp_path / f"{name}.safetensors").touch()
+        taken.append(name)
+    assert len({name.casefold() for name in taken}) == 3
+    with pytest.raises(ValueError, match="taken"):
+        check_free_name(taken[0].upper(), folder=tmp_path)
+
+
+def test_names_are_known_without_loading_torch() -> None:
+    code = (
+        "import sys; from napari_paf.affinity.model_store import free_name; "
+        "free_name('x'); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from napari_paf._files import replacing
+from napari_paf.affinity.model_store import SUFFIX
 
 if TYPE_CHECKING:
     import os
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 KEY = "napari_paf"  # the entry of the file's metadata that is ours
-SUFFIX = ".safetensors"
 LARGEST_HEADER = 1 << 20  # bytes; ours take a few thousand
 
 

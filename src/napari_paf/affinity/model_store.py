@@ -2,7 +2,7 @@
 
 A user's models are the model files in one folder, so that they are there again
 after a restart, and in every program that uses this package. The name of a model
-is the name of its file.
+is the name of its file. Names can be looked up without loading PyTorch.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from napari_paf.affinity.model_file import SUFFIX, read_model_file, write_model_file
-
 if TYPE_CHECKING:
     from napari_paf.affinity.model import AffinityModel
 
+SUFFIX = ".safetensors"
 FOLDER_VARIABLE = "NAPARI_PAF_MODELS"
 """Environment variable with the folder of the user's models."""
 
@@ -143,6 +142,8 @@ def save_user_model(
     >>> path.name, list(user_models("models"))
     ('my cells.safetensors', ['my cells'])
     """
+    from napari_paf.affinity.model_file import write_model_file
+
     path = _free_path(name, folder, overwrite=overwrite)
     card = {"summary": model.summary, "licence": model.licence, "name": name}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -177,6 +178,8 @@ def import_user_model(
     TypeError, ValueError
         If the file is no good one, or the name cannot be a name, or is taken.
     """
+    from napari_paf.affinity.model_file import read_model_file, write_model_file
+
     name = Path(path).stem if name is None else name
     target = _free_path(name, folder, overwrite=overwrite)
     network, config, card = read_model_file(path)
@@ -215,6 +218,8 @@ def export_model(
         If there is no such model, the file is there already, or its name does not
         end in ``.safetensors``.
     """
+    from napari_paf.affinity.model_file import read_model_file, write_model_file
+
     source = find_model(name, folder)
     path = Path(path)
     if path.is_dir():
@@ -296,6 +301,58 @@ def find_model(name: str, folder: Folder = None) -> Any:
             f"{', '.join(names)}, or give the path of a {SUFFIX} file."
         )
     return known[name]
+
+
+def check_free_name(name: str, *, folder: Folder = None) -> None:
+    """Raise if a new model of the user cannot have a name.
+
+    Parameters
+    ----------
+    name : str
+    folder : path-like, optional
+        As in `models_folder`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `name` cannot be a name, or is taken.
+    """
+    _free_path(name, folder, overwrite=False)
+
+
+def free_name(wish: str, *, folder: Folder = None) -> str:
+    """Return a name for a new model that is as near as possible to a wish.
+
+    Parameters
+    ----------
+    wish : str
+        Any text, such as the name of an image.
+    folder : path-like, optional
+        As in `models_folder`.
+
+    Returns
+    -------
+    name : str
+
+    Examples
+    --------
+    >>> free_name("cells [day 1]", folder="models")
+    'cells day 1'
+    >>> free_name("default", folder="models")
+    'default 2'
+    """
+    kept = "".join(
+        letter if letter.isalnum() or letter in "-_" else " " for letter in wish
+    )
+    stem = " ".join(kept.split()).strip("-_ ")[: LONGEST_NAME - 10].strip("-_ ")
+    if not stem or stem.casefold() in RESERVED:
+        stem = f"model {stem}".strip()
+    names = {name.casefold() for name in [*bundled_models(), *user_models(folder)]}
+    name, number = stem, 1
+    while name.casefold() in names:
+        number += 1
+        name = f"{stem} {number}"
+    return name
 
 
 def _own_path(name: str, folder: Folder, done: str) -> Path:
