@@ -21,6 +21,7 @@ _BROWSE = "\u2026"  # stands for the entry that opens a file dialog
 _MODEL_NAMES = {
     "default": "Default network",
     "gradient": "Colour differences",
+    "": "Nothing (a new network)",
 }
 
 
@@ -122,6 +123,8 @@ class ModelBox(ChoiceBox):
     ``value`` takes what the ``model`` argument of ``superpixels`` takes.
     """
 
+    _also: tuple[str, ...] = ("gradient",)
+
     def __init__(self) -> None:
         self._others: list[Any] = []
         self._names: tuple[str, ...] = ("default",)
@@ -149,7 +152,7 @@ class ModelBox(ChoiceBox):
         self._rebuild()
 
     def _rebuild(self) -> None:
-        names = [*self._names, "gradient"]
+        names = [*self._names, *self._also]
         choices: list[tuple[str, Any]] = [
             (_MODEL_NAMES.get(name, name), name) for name in names
         ]
@@ -167,6 +170,26 @@ class ModelBox(ChoiceBox):
             self.native, "Model file", "", "Models (*.safetensors)"
         )
         self.value = path or self._last
+
+
+class InitBox(ModelBox):
+    """What a training can start from; ``value`` is None for a new network."""
+
+    _also = ("",)
+
+    @property
+    def value(self) -> Any:
+        """The chosen model: a name, a path, a model itself, or None."""
+        return ModelBox.value.fget(self) or None  # type: ignore[attr-defined]
+
+    @value.setter
+    def value(self, model: Any) -> None:
+        ModelBox.value.fset(self, model or "")  # type: ignore[attr-defined]
+
+    def set_choices(self, choices: Iterable[tuple[str, Any]], fallback: Any) -> None:
+        """Offer other choices; a new network stays one."""
+        new = len(self.choices) and self.value is None
+        super().set_choices(choices, "" if new else fallback)
 
 
 def _model_name(model: Any) -> str:

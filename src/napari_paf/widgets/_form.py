@@ -90,9 +90,14 @@ class Form(QWidget):
 class RunPanel(QWidget):
     """Run and Cancel, what is going on, and why Run is greyed out."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        verb: str = "Run",
+        tooltip: str = "Compute the superpixels with these settings.",
+    ) -> None:
         super().__init__()
-        self.run_button = QPushButton("Run")
+        self._tooltip = tooltip
+        self.run_button = QPushButton(verb)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Stop the run; nothing in the viewer changes.")
         self.bar = QProgressBar()
@@ -107,12 +112,12 @@ class RunPanel(QWidget):
         self.message.setAlignment(
             Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft
         )
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run_button, 2)
-        buttons.addWidget(self.cancel_button, 1)
+        self.buttons = QHBoxLayout()
+        self.buttons.addWidget(self.run_button, 2)
+        self.buttons.addWidget(self.cancel_button, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(buttons)
+        layout.addLayout(self.buttons)
         layout.addWidget(self.message)
         layout.addWidget(self.bar)
         self._reason = ""
@@ -159,6 +164,4 @@ class RunPanel(QWidget):
             return
         reason = f"\u26a0 {self._reason}" if self._reason else ""
         self.message.setText(reason or self._outcome)
-        self.run_button.setToolTip(
-            self._reason or "Compute the superpixels with these settings."
-        )
+        self.run_button.setToolTip(self._reason or self._tooltip)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QObject, Signal
@@ -37,24 +37,31 @@ _finished = False
 def warm_up(on_ready: Callable[[Backends], None]) -> None:
     """Start the loading unless it was, and call back with what there is.
 
-    `on_ready` must be a method of a QObject: Qt then drops the call when the
-    object is gone.
+    Calls back again whenever there are other models. `on_ready` must be a method
+    of a QObject: Qt then drops the call when the object is gone.
     """
     global _worker
+    _loading.ready.connect(on_ready)
     if _finished:
         on_ready(known)
         return
-    _loading.ready.connect(on_ready)
     if _worker is None:
         _worker = FunctionWorker(_load)
         _worker.returned.connect(_remember)
         _worker.start()
 
 
+def models_changed() -> None:
+    """Offer the models that there are now, in all widgets that are open."""
+    global known
+    known = replace(known, models=_model_names())
+    _loading.ready.emit(known)
+
+
 def _remember(backends: Backends) -> None:
     global known, _worker, _finished
     known, _worker, _finished = backends, None, True
-    _loading.ready.emit(backends)
+    models_changed()  # some may have been made while others were listed
 
 
 def _load() -> Backends:
@@ -71,8 +78,6 @@ def _load() -> Backends:
 def _look_around() -> Backends:
     import torch
 
-    from napari_paf import list_models
-
     devices = ["auto", "cpu"]
     n_cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if n_cuda:
@@ -81,8 +86,13 @@ def _look_around() -> Backends:
         devices += [f"cuda:{number}" for number in range(n_cuda)]
     if torch.backends.mps.is_available():
         devices.append("mps")
-    models = ["default", *(name for name in list_models() if name != "default")]
-    return Backends(tuple(models), tuple(devices))
+    return Backends(_model_names(), tuple(devices))
+
+
+def _model_names() -> tuple[str, ...]:
+    from napari_paf.affinity.model_store import bundled_models, user_models
+
+    return (*bundled_models(), *user_models())
 
 
 def _compile() -> None:
