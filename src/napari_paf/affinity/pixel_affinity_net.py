@@ -195,6 +195,14 @@ class PixelAffinityNet(nn.Module):
                 result[3, *plane] = edges == 0
         return result
 
+    def prepare_normalized(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the network's input for a part of an image normalised as a whole.
+
+        Its range, -1 ... 1, becomes that of an 8-bit image; edges are those of the
+        part. For training; `prepare` needs no normalised image.
+        """
+        return self.prepare((np.clip(image, -1, 1) + 1) / 2)
+
 
 def _as_8_bit(image: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the values that an 8-bit file of the picture would hold."""

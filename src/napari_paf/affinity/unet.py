@@ -195,9 +195,12 @@ class AffinityUNet(nn.Module):
                 f"image has {len(image)} channels: this model takes 1 or "
                 f"{self.config.channels}; choose channels, or train a model on them."
             )
-        prepared = np.empty((self.config.channels, *image.shape[1:]), np.float32)
-        prepared[:] = normalize_intensity(image)
-        return prepared
+        return self.prepare_normalized(normalize_intensity(image))
+
+    def prepare_normalized(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the network's input for a part of an image normalised as a whole."""
+        shape = (self.config.channels, *image.shape[1:])
+        return np.array(np.broadcast_to(image, shape), np.float32, order="C")
 
 
 def _is_count(value: Any, largest: int) -> bool:

@@ -38,7 +38,7 @@ class Augmentation:
 def change_intensity(
     image: Tensor, rng: np.random.Generator, augmentation: Augmentation
 ) -> Tensor:
-    """Return a crop (channel, row, column) as another camera might have seen it."""
+    """Return a crop (channel, *spatial) as another camera might have seen it."""
     a = augmentation
     n_channels = len(image)
     if n_channels > 1 and rng.random() < a.grey:
@@ -48,7 +48,7 @@ def change_intensity(
     elif a.colour and n_channels > 1:
         gain = rng.uniform(1 - a.colour, 1 + a.colour, n_channels)
         shift = rng.uniform(-a.colour, a.colour, n_channels)
-        image = image * _column(gain) + _column(shift)
+        image = image * _per_channel(gain, image) + _per_channel(shift, image)
     if rng.random() < a.invert:
         image = -image
     if rng.random() < 0.5:
@@ -64,14 +64,20 @@ def change_intensity(
     return image
 
 
-def _column(values: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32)).view(-1, 1, 1)
+def _per_channel(values: NDArray[np.float64], image: Tensor) -> Tensor:
+    column = torch.from_numpy(values.astype(np.float32))
+    return column.view(-1, *(1,) * (image.ndim - 1))
 
 
 def _blur(image: Tensor, sigma: float) -> Tensor:
     reach = 4
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
-    x = F.pad(image[:, None], (reach,) * 4, mode="replicate")
-    x = F.conv2d(F.conv2d(x, kernel), kernel.transpose(2, 3))
+    kernel /= kernel.sum()
+    ndim = image.ndim - 1
+    convolve = F.conv2d if ndim == 2 else F.conv3d
+    x = F.pad(image[:, None], (reach,) * 2 * ndim, mode="replicate")
+    for axis in range(2, 2 + ndim):
+        shape = [1] * (2 + ndim)
+        shape[axis] = -1
+        x = convolve(x, kernel.view(shape))
     return x[:, 0]

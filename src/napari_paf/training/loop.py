@@ -116,7 +116,7 @@ class Training:
         self.rng = np.random.default_rng(seed)
         self.network = copy.deepcopy(model.network).to(device)
         if device.type == "cpu":  # a tenth faster there
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.network.to(memory_format=_channels_last(model.config.ndim))  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         kernels = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
@@ -224,7 +224,7 @@ class Training:
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"
         ):
-            logits = self.network(crops.image.to(self.device)).float()
+            logits = self.network(self._input(crops).to(self.device)).float()
         inside, across = self._weights(crops, logits)
         # The loss would undo the shift, which is for the clustering.
         shift = getattr(self.model.config, "shift", 0.0)
@@ -243,6 +243,11 @@ class Training:
             self.average, self.network, min(AVERAGE, (1 + step) / (10 + step))
         )
         return float(loss.item())
+
+    def _input(self, crops: Crops) -> Tensor:
+        prepare: Any = self.model.network.prepare_normalized
+        images = [prepare(image) for image in crops.image.numpy()]
+        return torch.from_numpy(np.stack(images))
 
     def _weights(self, crops: Crops, logits: Tensor) -> tuple[Tensor, Tensor]:
         offsets, weighing = self.model.offsets, LOSSES[self.loss]
@@ -307,6 +312,10 @@ class Training:
             self.model.licence,
             self.name,
         )
+
+
+def _channels_last(ndim: int) -> torch.memory_format:
+    return torch.channels_last if ndim == 2 else torch.channels_last_3d
 
 
 @torch.no_grad()

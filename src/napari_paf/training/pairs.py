@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,16 +59,20 @@ def as_samples(
             image = image[None]
         elif -image.ndim <= channel_axis < image.ndim:
             image = np.moveaxis(image, channel_axis, 0)
-        if image.ndim != 3:
+        ndim = image.ndim - 1
+        if ndim not in (2, 3):
             raise ValueError(
                 f"{where}: image of shape {np.shape(pair[0])} with "
-                f"channel_axis={channel_axis}; give 2-D images, and name the axis of "
-                "the channels if there is one."
+                f"channel_axis={channel_axis}; give 2-D or 3-D images, and name the "
+                "axis of the channels if there is one."
             )
-        if labels.ndim not in (2, 3) or labels.shape[-2:] != image.shape[1:]:
+        if (
+            labels.ndim not in (ndim, ndim + 1)
+            or labels.shape[-ndim:] != image.shape[1:]
+        ):
             raise ValueError(
                 f"{where}: labels of shape {labels.shape} do not fit an image of "
-                f"{image.shape[1:]} pixels."
+                f"{image.shape[1:]} pixels with channel_axis={channel_axis}."
             )
         if labels.size == 0 or (
             unlabelled is not None and (labels == unlabelled).all()
@@ -97,24 +102,58 @@ def hold_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
         return [s for i, s in enumerate(samples) if i % HELD_OUT != HELD_OUT - 1], held
     learning, validation = [], []
     for sample in samples:
-        height, width = sample.labels.shape[1:]
-        everything = slice(None)
-        if height > width:
-            cut = height - height // HELD_OUT
-            parts = [
-                sample.part(part, everything) for part in (slice(cut), slice(cut, None))
-            ]
-        else:
-            cut = width - width // HELD_OUT
-            parts = [
-                sample.part(everything, part) for part in (slice(cut), slice(cut, None))
-            ]
+        shape = sample.labels.shape[1:]
+        axis = max(range(sample.ndim), key=lambda axis: (shape[axis], axis))
+        cut = shape[axis] - shape[axis] // HELD_OUT
+        parts = []
+        for part in (slice(cut), slice(cut, None)):
+            index = [slice(None)] * sample.ndim
+            index[axis] = part
+            parts.append(sample.part(*index))
         if all(_has_labels(part) for part in parts):
             learning.append(parts[0])
             validation.append(parts[1])
         else:
             learning.append(sample)
     return learning, validation
+
+
+def planes_of(samples: list[Sample], most: int | None = None) -> list[Sample]:
+    """Return the labelled planes of volumes as images, seen from all three sides.
+
+    That is how a network for images looks at a volume. Images stay as they are.
+
+    Parameters
+    ----------
+    samples : list of Sample
+    most : int, optional
+        Of more planes of one volume than this, use this many at even distances.
+
+    Returns
+    -------
+    planes : list of Sample
+        The planes of a volume share its share.
+    """
+    images = []
+    for sample in samples:
+        if sample.ndim == 2:
+            images.append(sample)
+            continue
+        planes = []
+        for axis in range(3):
+            for i in range(sample.labels.shape[1 + axis]):
+                index: list[slice | int] = [slice(None)] * 3
+                index[axis] = i
+                plane = sample.part(*index)
+                if _has_labels(plane):
+                    planes.append(plane)
+        if most is not None:
+            planes = planes[:: -(-len(planes) // most)]
+        images += [
+            dataclasses.replace(plane, share=sample.share / len(planes))
+            for plane in planes
+        ]
+    return images
 
 
 def _has_labels(sample: Sample) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from napari_paf._offsets import neighbour_offsets
 from napari_paf.affinity.normalize import normalize_intensity
 from napari_paf.training.augmentation import Augmentation, change_intensity
 from napari_paf.training.losses import pair_weights
@@ -36,9 +37,9 @@ class Sample:
 
     Attributes
     ----------
-    codes : (channel, row, column) ndarray of uint8
+    codes : (channel, *spatial) ndarray of uint8
         The normalised image; see `decode`.
-    labels : (annotator, row, column) ndarray of int
+    labels : (annotator, *spatial) ndarray of int
         One label image per annotator.
     unlabelled, background_weight
         As in `affinity_targets`.
@@ -52,11 +53,17 @@ class Sample:
     background_weight: float = 1.0
     share: float = 1.0
 
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes."""
+        return self.codes.ndim - 1
+
     @cached_property
     def boundary(self) -> NDArray[np.int32]:
         """Flat indices of pixels at a boundary of the first annotator."""
+        faces = neighbour_offsets(self.ndim, 1)
         _inside, across = pair_weights(
-            self.labels[0], ((0, 1), (1, 0)), unlabelled=self.unlabelled
+            self.labels[0], faces, unlabelled=self.unlabelled
         )
         return np.flatnonzero(across.any(axis=0)).astype(np.int32)
 
@@ -67,12 +74,16 @@ class Sample:
             return np.zeros(0, np.int32)
         return np.flatnonzero(self.labels[0] != self.unlabelled).astype(np.int32)
 
-    def part(self, rows: slice, columns: slice) -> Sample:
-        """Return a rectangle of this sample, normalised as the whole."""
+    def part(self, *index: slice | int) -> Sample:
+        """Return a box or a plane of this sample, normalised as the whole.
+
+        Parameters
+        ----------
+        *index : slice or int
+            One for each spatial axis.
+        """
         return dataclasses.replace(
-            self,
-            codes=self.codes[:, rows, columns],
-            labels=self.labels[:, rows, columns],
+            self, codes=self.codes[:, *index], labels=self.labels[:, *index]
         )
 
 
@@ -88,9 +99,9 @@ def make_sample(
 
     Parameters
     ----------
-    image : (channel, row, column) ndarray
+    image : (channel, *spatial) ndarray
         Any real dtype.
-    labels : ([annotator,] row, column) ndarray of int
+    labels : ([annotator,] *spatial) ndarray of int
     unlabelled, background_weight, share
         As in `Sample`.
     """
@@ -119,10 +130,10 @@ def draw_crop(
     *,
     near_boundary: float = 0.5,
 ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Return a random square crop of an image and of its annotators' labels.
+    """Return a random crop of an image and of its annotators' labels.
 
-    Zoomed, flipped and turned by quarter turns at random; images that are too
-    small are continued by reflection.
+    A square, or a cube of a volume. Zoomed, flipped and turned by quarter turns (in
+    the plane) at random; images that are too small are continued by reflection.
 
     Parameters
     ----------
@@ -131,19 +142,21 @@ def draw_crop(
         Edge length of the crop, in pixels.
     rng : numpy.random.Generator
     augmentation : Augmentation
+        Volumes are not zoomed along their planes' axis.
     near_boundary : float, default: 0.5
         Share of the crops that contain a pixel of a boundary for certain; the
         others contain a labelled one.
 
     Returns
     -------
-    image : (channel, size, size) ndarray of float32
-    labels : (annotator, size, size) ndarray of int
+    image : (channel, size, ...) ndarray of float32
+    labels : (annotator, size, ...) ndarray of int
     """
-    shape = sample.labels.shape[1:]
+    shape, ndim = sample.labels.shape[1:], sample.ndim
     zoom = np.exp(rng.uniform(*np.log(augmentation.zoom)))
     stretch = augmentation.stretch ** rng.uniform(-0.5, 0.5)
-    extent = [max(8, round(size / z)) for z in (zoom * stretch, zoom / stretch)]
+    factors = (1.0,) * (ndim - 2) + (zoom * stretch, zoom / stretch)
+    extent = [max(8, round(size / factor)) for factor in factors]
 
     position = None
     wanted = sample.boundary if rng.random() < near_boundary else sample.labelled
@@ -163,17 +176,20 @@ def draw_crop(
         reach[((np.arange(size) + 0.5) * len(reach) / size).astype(np.intp)]
         for reach in index
     ]
-    labels = sample.labels[:, nearest[0][:, None], nearest[1]]
-    image = sample.codes[:, index[0][:, None], index[1]].astype(np.float32)
+    labels = sample.labels[:, *np.ix_(*nearest)]
+    image = sample.codes[:, *np.ix_(*index)].astype(np.float32)
+    mode = {2: "bilinear", 3: "trilinear"}[ndim]
     image = F.interpolate(
-        torch.from_numpy(image)[None], (size, size), mode="bilinear", antialias=True
+        torch.from_numpy(image)[None], (size,) * ndim, mode=mode, antialias=ndim == 2
     )[0].numpy()
     image = decode(image)
 
-    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-    image, labels = (np.rot90(a, turns, axes=(1, 2)) for a in (image, labels))
-    if flip:
-        image, labels = image[:, :, ::-1], labels[:, :, ::-1]
+    turns = int(rng.integers(4))
+    image, labels = (np.rot90(a, turns, axes=(-2, -1)) for a in (image, labels))
+    # With the turns, one flip in the plane gives all of them.
+    for axis in (-1, -3)[: ndim - 1]:
+        if rng.integers(2):
+            image, labels = np.flip(image, axis), np.flip(labels, axis)
     return image, labels
 
 
@@ -251,6 +267,6 @@ def draw_crops(
         changed = change_intensity(
             torch.from_numpy(np.ascontiguousarray(image)), rng, augmentation
         )
-        images.append(changed.expand(channels, -1, -1))
+        images.append(changed.expand(channels, *changed.shape[1:]))
         labels.append(truth)
     return Crops(torch.stack(images), labels, chosen)

@@ -15,7 +15,7 @@ from napari_paf.affinity.model import AffinityModel, load_model
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 from napari_paf.training.augmentation import Augmentation
 from napari_paf.training.loop import LOSSES, Training, TrainingEvent
-from napari_paf.training.pairs import as_samples, hold_out
+from napari_paf.training.pairs import as_samples, hold_out, planes_of
 from napari_paf.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingEvent", "train_affinity"]
 
+# By the number of axes the network takes: crops in a batch, and their size; widths of
+# the levels of a new network.
+USUAL_CROPS = {2: (8, 160), 3: (2, 64)}
+WIDTHS = {2: UNetConfig().widths, 3: (12, 24, 48, 96)}
+MOST_HELD_OUT = 48  # planes of each volume to validate on
+
 
 def train_affinity(
     pairs: Sequence[tuple[ArrayLike, ArrayLike] | Sample],
@@ -41,8 +47,8 @@ def train_affinity(
     seconds: float | None = None,
     event_every: int = 25,
     patience: int | None = None,
-    batch: int = 8,
-    size: int = 160,
+    batch: int | None = None,
+    size: int | None = None,
     learning_rate: float | None = None,
     loss: Literal["cross-entropy", "seal", "segmentation-aware"] = "cross-entropy",
     boundary_weight: float = 8.0,
@@ -59,11 +65,13 @@ def train_affinity(
     Parameters
     ----------
     pairs : sequence of (image, labels)
-        2-D images and their label images. Labels may be dense or scribbled (see
-        `unlabelled`), and may have a leading axis of several annotators. Label 0
-        is a segment like any other unless it is `unlabelled`.
+        Images or volumes and their label images. Labels may be dense or scribbled
+        (see `unlabelled`), and may have a leading axis of several annotators. Label
+        0 is a segment like any other unless it is `unlabelled`.
     init : str, path, AffinityModel or None, default: "default"
-        The model to start from; None starts from scratch.
+        The model to start from; None starts from scratch, with a network for
+        volumes if `pairs` are volumes. A model for images learns from volumes plane
+        by plane, from all three sides, as it is applied to them.
     channel_axis : int, optional
         Axis of the channels, in all images. Default: images are grey.
     unlabelled : int, optional
@@ -81,8 +89,9 @@ def train_affinity(
         are rarer where validating takes long.
     patience : int, optional
         Stop after this many events without a new best model.
-    batch, size : int, default: 8 and 160
-        Crops in a batch, and their edge length in pixels.
+    batch, size : int, optional
+        Crops in a batch, and their edge length in pixels. Default: 8 of 160 pixels
+        along each axis; for a network for volumes, 2 of 64.
     learning_rate : float, optional
         Highest rate of AdamW. Default: 0.003 from scratch, else 0.001.
     loss : {"cross-entropy", "seal", "segmentation-aware"}
@@ -141,8 +150,8 @@ def train_affinity(
     for key, value in {
         "steps": steps,
         "event_every": event_every,
-        "batch": batch,
-        "size": size,
+        "batch": 1 if batch is None else batch,
+        "size": 1 if size is None else size,
     }.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{key}={value!r}: give an integer of at least 1.")
@@ -162,6 +171,9 @@ def train_affinity(
     else:
         held_out = as_samples(validation, "validation", channel_axis, unlabelled)
     model = _start(init, samples, seed)
+    if model.config.ndim == 2:
+        samples, held_out = planes_of(samples), planes_of(held_out, MOST_HELD_OUT)
+    usual_batch, usual_size = USUAL_CROPS[model.config.ndim]
     rate = learning_rate or (3e-3 if init is None else 1e-3)
     if not (math.isfinite(rate) and rate > 0):
         raise ValueError(f"learning_rate={rate}: give a number over 0.")
@@ -170,8 +182,8 @@ def train_affinity(
         samples,
         held_out,
         schedule=Schedule(steps, seconds),
-        batch=batch,
-        size=size,
+        batch=batch or usual_batch,
+        size=size or usual_size,
         rate=rate,
         loss=loss,
         boundary_weight=boundary_weight,
@@ -189,13 +201,23 @@ def _start(init: Any, samples: list[Sample], seed: int) -> AffinityModel:
     found = sorted({len(sample.codes) for sample in samples} - {1})
     if len(found) > 1:
         raise ValueError(f"pairs: images have {found} channels; use one number.")
+    axes = {sample.ndim for sample in samples}
+    if len(axes) > 1:
+        raise ValueError("pairs: 2-D images and volumes; train on one sort.")
+    (ndim,) = axes
     if init is None:
-        config = UNetConfig(channels=found[0] if found else 3)
+        n_channels = found[0] if found else 3 if ndim == 2 else 1
+        config = UNetConfig(ndim=ndim, channels=n_channels, widths=WIDTHS[ndim])
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             network = AffinityUNet(config)
         return AffinityModel(network, config, network.offsets, name="")
     model = init if isinstance(init, AffinityModel) else load_model(init)
+    if ndim < model.config.ndim:
+        raise ValueError(
+            f"init={model.name!r} takes volumes, the images are 2-D; start from "
+            "another model, or from None."
+        )
     if found and found[0] != model.config.channels:
         raise ValueError(
             f"init={model.name!r} takes {model.config.channels} channels, the images "

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_paf.training.sampling import Sample
 
 PIXELS_PER_SUPERPIXEL = (1200, 300, 100)
-LARGEST = 512  # pixels along each axis of what is looked at
+LARGEST = {2: 512, 3: 96}  # pixels along each axis of what is looked at
 
 
 def superpixels_of(affinity: NDArray[Any], n_segments: int) -> NDArray[Any]:
@@ -28,18 +28,20 @@ def superpixels_of(affinity: NDArray[Any], n_segments: int) -> NDArray[Any]:
 
     Parameters
     ----------
-    affinity : (n_offsets, row, column) ndarray
+    affinity : (n_offsets, *spatial) ndarray
         Values for neighbours outside the image do not matter.
     n_segments : int
         How many to make; limited to what the image has room for.
 
     Returns
     -------
-    labels : (row, column) ndarray of int
+    labels : (*spatial) ndarray of int
     """
     affinity = np.ascontiguousarray(affinity, np.float32)
     n_segments = min(max(1, n_segments), affinity[0].size)
-    return entropy_rate_superpixels(affinity, n_segments, n_threads=1)
+    return entropy_rate_superpixels(
+        affinity, n_segments, connectivity=affinity.ndim - 1, n_threads=1
+    )
 
 
 def validate(
@@ -57,7 +59,7 @@ def validate(
     config : dataclass instance
         The network's.
     samples : sequence of Sample
-        Their upper left 512 x 512 pixels are used.
+        Their first 512 x 512 pixels are used, or 96 x 96 x 96 of a volume.
     device : torch.device
 
     Returns
@@ -65,13 +67,13 @@ def validate(
     accuracy : float
         From 0 to 1: the mean over superpixels of 1200, 300 and 100 pixels.
     """
-    window = slice(LARGEST)
     scores = []
     for sample in samples:
-        sample = sample.part(window, window)
-        image = torch.from_numpy(decode(sample.codes))
+        sample = sample.part(*(slice(LARGEST[sample.ndim]),) * sample.ndim)
+        prepare: Any = network.prepare_normalized
+        image = prepare(decode(sample.codes))
         with torch.inference_mode():
-            logits = network(image.expand(config.channels, -1, -1)[None].to(device))[0]
+            logits = network(torch.from_numpy(image)[None].to(device))[0]
             affinity = torch.sigmoid(logits.float() / config.temperature).cpu().numpy()
         for pixels in PIXELS_PER_SUPERPIXEL:
             labels = superpixels_of(affinity, affinity[0].size // pixels)

@@ -1,0 +1,188 @@
+"""Training on volumes, with a network for volumes and with one for images."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from napari_paf import predict_affinity, superpixels, train_affinity
+from napari_paf._offsets import neighbour_offsets
+from napari_paf.affinity.model import AffinityModel
+from napari_paf.affinity.pixel_affinity_net import (
+    PixelAffinityNet,
+    PixelAffinityNetConfig,
+)
+from napari_paf.affinity.unet import AffinityUNet, UNetConfig
+from napari_paf.training.augmentation import Augmentation
+from napari_paf.training.losses import pair_weights
+from napari_paf.training.pairs import hold_out, planes_of
+from napari_paf.training.sampling import decode, draw_crop, make_sample
+
+STILL = Augmentation(
+    zoom=(1, 1), stretch=1, invert=0, gamma=(1, 1), contrast=(1, 1), blur=0, noise=0
+)
+
+
+def volume(shape: tuple[int, ...] = (14, 22, 26)) -> tuple[np.ndarray, np.ndarray]:
+    """Return a noisy ball of texture in a darker ground, and its labels."""
+    axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    labels = (sum(axis**2 for axis in axes) < 0.6).astype(np.uint8)
+    noise = np.random.default_rng(0).normal(0, 12, shape)
+    return (60 + 120 * labels + noise).astype(np.float32), labels
+
+
+def small_model(ndim: int) -> AffinityModel:
+    config = UNetConfig(ndim=ndim, channels=1, widths=(4, 8))
+    network = AffinityUNet(config)
+    return AffinityModel(network, config, network.offsets, name="small")
+
+
+def test_crops_of_volumes_keep_image_and_labels_together() -> None:
+    labels = np.random.default_rng(1).integers(0, 200, (9, 12, 15))
+    sample = make_sample(labels[None].astype(float), labels)
+    rng = np.random.default_rng(0)
+    coded = {}
+    for value, code in zip(labels.ravel(), sample.codes.ravel(), strict=True):
+        coded[int(value)] = float(decode(code))
+    orientations = set()
+    for _ in range(40):
+        image, (crop,) = draw_crop(sample, 8, rng, STILL)
+        assert image.shape[1:] == crop.shape == (8, 8, 8)
+        expected = np.vectorize(lambda value: coded[int(value)])(crop)
+        np.testing.assert_allclose(image[0], expected, atol=1e-5)
+        orientations.add(tuple(np.sign(np.array(crop.strides))))
+    assert len(orientations) > 4  # flipped along every axis
+
+
+def test_boundaries_of_volumes_against_a_loop() -> None:
+    _, labels = volume((5, 6, 7))
+    sample = make_sample(labels[None].astype(float), labels)
+    faces = neighbour_offsets(3, 1)
+    expected = {
+        int(np.ravel_multi_index(p, labels.shape))
+        for p in np.ndindex(labels.shape)
+        for q in (tuple(np.add(p, face)) for face in faces)
+        if all(c < n for c, n in zip(q, labels.shape, strict=True))
+        and labels[p] != labels[q]
+    }
+    assert set(sample.boundary.tolist()) == expected
+
+
+def test_planes_are_those_of_three_sides() -> None:
+    image, labels = volume((4, 5, 6))
+    labels[0] = 9  # nobody has labelled it
+    sample = make_sample(image[None], labels, unlabelled=9, share=3.0)
+    planes = planes_of([sample])
+    assert len(planes) == 3 + 5 + 6
+    assert sum(plane.share for plane in planes) == pytest.approx(3.0)
+    np.testing.assert_array_equal(planes[0].codes, sample.codes[:, 1])
+    np.testing.assert_array_equal(planes[-1].labels, sample.labels[..., -1])
+    assert len(planes_of([sample], most=5)) <= 5
+    flat = make_sample(image[:1], labels[0])
+    assert planes_of([flat]) == [flat]
+
+
+def test_the_last_part_of_a_volume_is_held_out() -> None:
+    image, labels = volume((6, 30, 12))
+    (learning,), (held_out,) = hold_out([make_sample(image[None], labels)])
+    assert learning.labels.shape == (1, 6, 24, 12)
+    assert held_out.labels.shape == (1, 6, 6, 12)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "segmentation-aware"])
+def test_a_network_for_volumes_learns(
+    loss: Literal["cross-entropy", "segmentation-aware"],
+) -> None:
+    image, labels = volume()
+    *_, last = train_affinity(
+        [(image, labels)],
+        init=small_model(3),
+        steps=80,
+        event_every=80,
+        batch=2,
+        size=16,
+        validation=[(image, labels)],
+        learning_rate=0.02,
+        loss=loss,
+        augmentation=STILL,
+        device="cpu",
+    )
+    assert last.model is not None
+    assert last.best is not None
+    assert last.best > 0.8
+    affinity = predict_affinity(image, model=last.model, device="cpu")
+    assert affinity.shape == (13, *image.shape)
+    inside, across = pair_weights(labels, neighbour_offsets(3, 3))
+    assert affinity[inside > 0].mean() > affinity[across > 0].mean() + 0.1
+    found = superpixels(image, 6, model=last.model, connectivity=3, device="cpu")
+    assert len(np.unique(found)) == 6
+
+
+def test_from_scratch_a_volume_gets_a_network_for_volumes() -> None:
+    *_, last = train_affinity(
+        [volume()], init=None, steps=1, batch=1, size=16, device="cpu"
+    )
+    assert last.model is not None
+    assert last.model.config.ndim == 3
+    assert last.model.config.channels == 1
+
+
+def test_a_network_for_images_learns_from_the_planes_of_volumes() -> None:
+    image, labels = volume()
+    *_, last = train_affinity(
+        [(image, labels)],
+        init=small_model(2),
+        steps=80,
+        event_every=80,
+        batch=4,
+        size=16,
+        validation=(),
+        learning_rate=0.02,
+        augmentation=STILL,
+        device="cpu",
+    )
+    assert last.model is not None
+    assert last.model.config.ndim == 2
+    affinity = predict_affinity(image, model=last.model, device="cpu")
+    # In planes it knows the diagonals, between them none of three axes.
+    inside, across = pair_weights(labels, neighbour_offsets(3, 2))
+    for inner, outer, values in zip(inside, across, affinity, strict=True):
+        assert values[inner > 0].mean() > values[outer > 0].mean()  # in all directions
+
+
+def test_images_do_not_fit_a_network_for_volumes() -> None:
+    pair = np.zeros((8, 8)), np.zeros((8, 8), int)
+    with pytest.raises(ValueError, match="takes volumes"):
+        train_affinity([pair], init=small_model(3))
+    with pytest.raises(ValueError, match="one sort"):
+        train_affinity([pair, volume()], init=None)
+
+
+def test_the_published_network_can_be_trained() -> None:
+    pytest.importorskip("cv2")
+    rng = np.random.default_rng(0)
+    labels = (np.indices((40, 40)).sum(axis=0) // 14 % 2).astype(np.uint8)
+    image = (70 + 90 * labels[..., None] + rng.normal(0, 8, (40, 40, 3))).clip(0, 255)
+    config = PixelAffinityNetConfig()
+    network = PixelAffinityNet(config)
+    model = AffinityModel(network, config, network.offsets, name="published")
+    events = list(
+        train_affinity(
+            [(image.astype(np.uint8), labels)],
+            init=model,
+            channel_axis=-1,
+            validation=(),
+            steps=12,
+            event_every=4,
+            batch=2,
+            size=24,
+            learning_rate=3e-3,
+            augmentation=dataclasses.replace(STILL, grey=0, colour=0, brightness=0),
+            device="cpu",
+        )
+    )
+    losses = [event.loss for event in events if event.loss == event.loss]
+    assert losses[-1] < 0.9 * losses[0]
