@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_paf.affinity.model import AffinityModel
 
 COUNTS = (100, 300, 600)
-SHIFTS = (-1.0, 0.0, 1.0, 2.0, 3.0)
+STEP = 1.0  # of the search for the best shift
 MEASURES = {
     "asa": achievable_segmentation_accuracy,
     "boundary_recall": boundary_recall,
@@ -87,9 +87,14 @@ def main() -> None:
 
 
 def best_shift(model: AffinityModel, folder: Path) -> list[list[object]]:
-    """Return shift, count and measures for every count, at the best of the shifts."""
-    tried = {shift: measure(model, folder, shift) for shift in SHIFTS}
-    best = max(tried, key=lambda shift: tried[shift][:, 0].mean())
+    """Return shift, count and measures for every count, at the best shift."""
+    tried = {shift: measure(model, folder, shift) for shift in (-STEP, 0.0, STEP)}
+    while True:
+        best = max(tried, key=lambda shift: tried[shift][:, 0].mean())
+        missing = [s for s in (best - STEP, best + STEP) if s not in tried]
+        if not missing:
+            break
+        tried[missing[0]] = measure(model, folder, missing[0])
     return [
         [best, n, *(f"{score:.5f}" for score in row)]
         for n, row in zip(COUNTS, tried[best], strict=True)
