@@ -38,7 +38,7 @@ class Schedule:
         self.step = 0
         self.elapsed = 0.0
         self._start = 0.0
-        self._looked, self._looking = 0.0, 0.0
+        self._looked, self._looking = 0.0, math.inf
 
     def start(self) -> None:
         """Start the clock, or go on from `elapsed`."""
@@ -85,7 +85,7 @@ class Schedule:
             return True
         # Where time is what counts, at most a quarter of it goes to looking.
         spared = self.seconds is not None and (
-            self.elapsed - self._looked < 3 * self._looking
+            self.elapsed - self._looked < 3 * min(self._looking, self.seconds)
         )
         return self.step % every == 0 and not spared
 
@@ -93,7 +93,9 @@ class Schedule:
         """Note that the result has been looked at since the last tick."""
         before = self.elapsed
         self.tick()
-        self._looked, self._looking = self.elapsed, self.elapsed - before
+        # The shortest, since the first one may have to compile.
+        self._looking = min(self._looking, self.elapsed - before)
+        self._looked = self.elapsed
 
     @property
     def rate(self) -> float:

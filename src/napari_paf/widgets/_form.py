@@ -53,6 +53,29 @@ class Form(QWidget):
             native.hide()
         return caption
 
+    def add_beside(self, control: ValueWidget[Any], tooltip: str) -> None:
+        """Add a small control to the right of the last one."""
+        row = self._grid.rowCount() - 1
+        item = self._grid.itemAtPosition(row, 1)
+        assert item is not None
+        native = item.widget()
+        assert native is not None
+        self._grid.removeWidget(native)
+        native.setMinimumWidth(0)
+        control.tooltip = tooltip
+        both = QWidget()
+        layout = QHBoxLayout(both)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(native, 1)
+        layout.addWidget(control.native, 1)
+        self._grid.addWidget(both, row, 1)
+
+    def add_folded(self, part: QWidget) -> None:
+        """Add a part of the whole width that folds away."""
+        self._grid.addWidget(part, self._grid.rowCount(), 0, 1, 2)
+        self._folded.append(part)
+        part.hide()
+
     def add_note(self) -> QLabel:
         """Add a line of small print under the control above."""
         note = QLabel()
