@@ -38,7 +38,8 @@ class Schedule:
         self.step = 0
         self.elapsed = 0.0
         self._start = 0.0
-        self._looked, self._looking = 0.0, math.inf
+        self._looked, self._looking = 0.0, 0.0
+        self._n_looks = 0
 
     def start(self) -> None:
         """Start the clock, or go on from `elapsed`."""
@@ -85,7 +86,7 @@ class Schedule:
             return True
         # Where time is what counts, at most a quarter of it goes to looking.
         spared = self.seconds is not None and (
-            self.elapsed - self._looked < 3 * min(self._looking, self.seconds)
+            self.elapsed - self._looked < 3 * self._looking
         )
         return self.step % every == 0 and not spared
 
@@ -93,9 +94,10 @@ class Schedule:
         """Note that the result has been looked at since the last tick."""
         before = self.elapsed
         self.tick()
-        # The shortest, since the first one may have to compile.
-        self._looking = min(self._looking, self.elapsed - before)
+        # The first look may have to compile: it says nothing about the next.
+        self._looking = self.elapsed - before if self._n_looks else 0.0
         self._looked = self.elapsed
+        self._n_looks += 1
 
     @property
     def rate(self) -> float:

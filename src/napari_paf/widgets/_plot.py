@@ -174,7 +174,9 @@ class Plot(QWidget):
             bottom - top,
         )
         xs = [x for _, points in drawn for x, _ in points]
-        self._x = _Scale.of(xs, loose=False)
+        self._x = _Scale.of(
+            [*xs, min(xs) + 1] if len(set(xs)) == 1 else xs, loose=False
+        )
         self._x.start, self._x.stop = self._area.left(), self._area.right()
         for scale in scales.values():
             if scale is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -199,7 +199,7 @@ class PairsTable(QWidget):
                 for image, labels in self.rows
                 if all(x is None or any(x is y for y in there) for x in (image, labels))
             ]
-            self._picked = bool(rows)
+            self._picked = any(part is not None for row in rows for part in row)
         if not self._picked:
             rows = list(self._guessed())
         self._show(rows)
@@ -228,7 +228,7 @@ class PairsTable(QWidget):
         for row, pair in zip(self._rows, rows, strict=True):
             row.fill(pair)
             row.button.setVisible(len(rows) > 1)
-        self._scroll.fit(min(len(rows), _MOST_ROWS_SHOWN))
+        self._scroll.fit(len(rows))
         if self.value != before:
             self.changed.emit()
 
@@ -263,8 +263,13 @@ class _RowsArea(QScrollArea):
         self._n_shown = 1
 
     def fit(self, n_rows: int) -> None:
-        """Be as high as the heading and some rows."""
-        self._n_shown = n_rows
+        """Be as high as the heading and the rows, or some of them."""
+        self._n_shown = min(n_rows, _MOST_ROWS_SHOWN)
+        self.setVerticalScrollBarPolicy(
+            Qt.ScrollBarPolicy.ScrollBarAsNeeded
+            if n_rows > self._n_shown
+            else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        )
         self.updateGeometry()
 
     def show_end(self) -> None:
@@ -273,20 +278,29 @@ class _RowsArea(QScrollArea):
         if bar is not None:
             bar.rangeChanged.connect(lambda _, end: bar.setValue(end))
 
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Follow the rows when they change their size, as with another theme."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
+
     def sizeHint(self) -> QSize:
         """Say how large the rows would like to be."""
         rows = self.widget()
-        layout = None if rows is None else rows.layout()
-        if rows is None or layout is None:
-            return super().sizeHint()
-        heights = [
-            item.sizeHint().height()
-            for number in range(layout.count())
-            if (item := layout.itemAt(number)) is not None
-        ]
-        row = max(heights[2:], default=22)
-        spacing = 3
-        return QSize(200, heights[0] + self._n_shown * (row + spacing) + 2)
+        grid = None if rows is None else rows.layout()
+        assert isinstance(grid, QGridLayout)
+        heights: dict[int, int] = {}
+        for number in range(grid.count()):
+            item, (row, *_) = grid.itemAt(number), grid.getItemPosition(number)
+            if item is not None and row is not None:
+                heights[row] = max(heights.get(row, 0), item.sizeHint().height())
+        shown = [heights[row] for row in sorted(heights)][: 1 + self._n_shown]
+        height = sum(shown) + (len(shown) - 1) * grid.verticalSpacing()
+        return QSize(200, height + 5)  # focus frames and such
+
+    def minimumSizeHint(self) -> QSize:
+        """Say how small the rows may be: no smaller."""
+        return self.sizeHint()
 
 
 def spatial_shape(layer: Image | Labels) -> tuple[int, ...]:
