@@ -127,9 +127,9 @@ def real_warm_up() -> None:
 @pytest.fixture(autouse=True)
 def _fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what the widget remembers of earlier tests."""
-    from napari_paf.widgets import superpixels
+    from napari_paf.widgets import _superpixel_controls
 
-    monkeypatch.setattr(superpixels, "_remembered", {"outlines": True})
+    monkeypatch.setattr(_superpixel_controls, "_remembered", {})
 
 
 @pytest.fixture(autouse=True)
@@ -211,3 +211,58 @@ def notifications() -> Iterator[list[tuple[str, str]]]:
 def grey() -> NDArray[np.uint8]:
     """Return a small picture."""
     return np.random.default_rng(1).integers(0, 255, (24, 32), dtype=np.uint8)
+
+
+@pytest.fixture
+def open_training(
+    make_napari_viewer_proxy: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Opened]:
+    """Return a function that opens a viewer with layers and the training widget.
+
+    Trains a tiny network on tiny parts for a few steps, for real; models go
+    into a folder of the test.
+    """
+    import torch
+
+    from napari_paf.affinity.model import AffinityModel
+    from napari_paf.affinity.unet import AffinityUNet, UNetConfig
+    from napari_paf.widgets import _train_request, _warmup
+
+    monkeypatch.setenv("NAPARI_PAF_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(_train_request, "SIZE", 32)
+    monkeypatch.setattr(_train_request, "_BATCH", {"cpu": 2, "gpu": 2})
+    monkeypatch.setattr(_warmup, "warm_up", _warmup._loading.ready.connect)
+    monkeypatch.setattr(_warmup, "known", _warmup.Backends())
+
+    def open_(
+        *pairs: tuple[NDArray[Any], NDArray[Any] | None], steps: int = 4, **options: Any
+    ) -> Opened:
+        viewer = make_napari_viewer_proxy(strict_qt="raise")
+        for number, (image, labels) in enumerate(pairs):
+            viewer.add_image(image, name=f"cells {number}", **options)
+            if labels is not None:
+                viewer.add_labels(labels, name=f"cells {number} labels", **options)
+        _, widget = viewer.window.add_plugin_dock_widget(
+            "napari-paf", "Train affinity model"
+        )
+        torch.manual_seed(0)
+        config = UNetConfig(widths=(8, 12))
+        network = AffinityUNet(config).eval()
+        widget.init.value = AffinityModel(network, config, network.offsets, name="tiny")
+        widget.unit.value = "steps"
+        widget.duration.value = steps
+        widget.device.value = "cpu"
+        widget.n_segments.value = 9
+        return Opened(viewer, widget)
+
+    return open_
+
+
+@pytest.fixture
+def cells() -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """Return a picture of bright squares in the dark, and their labels."""
+    labels = np.zeros((40, 48), np.uint16)
+    for number, (row, column) in enumerate(np.ndindex(3, 4)):
+        labels[12 * row + 2 :, 12 * column + 2 :][:9, :9] = number + 1
+    noise = np.random.default_rng(0).integers(0, 40, labels.shape)
+    return (noise + 150 * (labels > 0)).astype(np.uint8), labels

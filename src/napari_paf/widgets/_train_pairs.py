@@ -246,7 +246,6 @@ class PairsTable(QWidget):
         for part in row.widgets:
             self._grid.removeWidget(part)
             part.hide()
-            part.setParent(None)
             part.deleteLater()
 
 

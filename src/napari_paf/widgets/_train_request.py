@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
 import logging
 import os
 import tempfile
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,22 +98,18 @@ class TrainRequest:
 
         from napari_paf.affinity.device import is_out_of_memory, release_memory
 
-        out_of_memory = False
         with _spare_a_core():
             try:
                 return self._train(progress)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                out_of_memory = True
+            except Exception as error:
+                # Else the network would live as long as somebody has the error.
+                traceback.clear_frames(error.__traceback__)
+                if is_out_of_memory(error):
+                    raise MemoryError(NO_MEMORY) from None
+                raise
             finally:
-                gc.collect()
                 if torch.cuda.is_available():
                     release_memory(torch.device("cuda"))
-        # Raised out here: the other error would keep all that memory.
-        assert out_of_memory
-        gc.collect()
-        raise MemoryError(NO_MEMORY)
 
     def length(self, samples: list[Sample], batch: int) -> dict[str, Any]:
         """Return for how long to train, as arguments of `train_affinity`."""
