@@ -8,7 +8,8 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
-from napari_paf.widgets._layers import mask_of, moved, placement, plane_in_view
+from napari_paf.widgets._layers import moved, placement
+from napari_paf.widgets._plane import mask_of, plane_in_view
 
 
 @pytest.fixture
@@ -134,8 +135,10 @@ def test_mask_of_a_stack_is_the_plane_in_view(viewer):
     masks = stack(3, 4, 5).astype(np.uint8)
     viewer.dims.set_current_step(0, 2)
     plane = plane_in_view(layer, viewer.dims)
-    np.testing.assert_array_equal(mask_of(Labels(masks), plane).read(), masks[2])
-    np.testing.assert_array_equal(mask_of(Labels(masks[0]), plane).read(), masks[0])
+    np.testing.assert_array_equal(mask_of(Labels(masks), plane).read(plane), masks[2])
+    np.testing.assert_array_equal(
+        mask_of(Labels(masks[0]), plane).read(plane), masks[0]
+    )
     assert mask_of(None, plane) is None
 
 

@@ -221,7 +221,7 @@ def test_fits_a_small_window_without_scrolling(open_widget, theme, qtbot):
     assert widget.minimumSizeHint().width() < 360
 
 
-@pytest.mark.parametrize("menu", ["napari/layers/segment", "napari/plugins"])
+@pytest.mark.parametrize("menu", ["napari/layers/segment", "napari/plugins/napari-paf"])
 def test_menus_open_the_widget(make_napari_viewer_proxy, grey, menu):
     from napari._app_model import get_app_model
 

@@ -15,7 +15,7 @@ from napari_paf._validation import (
 )
 
 if TYPE_CHECKING:
-    from napari_paf.widgets._layers import Mask, Plane
+    from napari_paf.widgets._plane import Mask, Plane
 
 # What is larger is looked at when it is run, so that the window never stalls.
 _MOST_PIXELS_TO_READ = 2**22
@@ -33,14 +33,16 @@ def why_not(
 
     Only looks at what costs next to nothing.
     """
-    small = plane.n_pixels <= _MOST_PIXELS_TO_READ
+    small = plane.n_pixels * plane.n_planes <= _MOST_PIXELS_TO_READ
     n_inside = plane.n_pixels
     try:
         if plane.n_pixels == 0 or (small and plane.in_memory):
-            check_image(*plane.read())
+            for each in plane.planes():
+                check_image(*each.read("all"))
         if mask is not None:
             look = small and mask.in_memory
-            inside = mask.read() if look else np.broadcast_to(np.True_, mask.shape)
+            first = next(plane.planes())
+            inside = mask.read(first) if look else np.broadcast_to(np.True_, mask.shape)
             n_inside = int(np.count_nonzero(check_mask(inside, plane.shape)))
         check_n_segments(n_segments, n_inside)
         check_balance(balance)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 import numpy as np
 
-from napari_paf.widgets._results import KEY
+from napari_paf.widgets._results import KEY, region_in
 
 if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_paf.clustering.hierarchy import SuperpixelHierarchy
+    from napari_paf.widgets._plane import Plane
+    from napari_paf.widgets._request import Hierarchy
 
 EDITED = (
     "The superpixels were edited by hand, so they stay as they are; Run makes new ones."
@@ -30,13 +32,14 @@ class Live:
     def __init__(
         self,
         layer: Labels,
-        region: tuple[int | slice, ...],
-        hierarchy: SuperpixelHierarchy,
+        plane: Plane,
+        hierarchy: Hierarchy,
         drawn: NDArray[Any],
         settings: dict[str, Any],
     ) -> None:
         self._layer = ref(layer)
-        self._region = region
+        self._plane = replace(plane, data=None)  # lets go of the image
+        self._region = region_in(layer, plane)
         self._hierarchy = hierarchy
         self._drawn = drawn.copy()  # the layer may own the other
         self._settings = settings
@@ -56,19 +59,19 @@ class Live:
         if layer is None or layer.metadata[KEY]["n_segments"] == n_segments:
             return ""
         view = layer.data[self._region]
-        if not np.array_equal(view, self._drawn):
+        if not np.array_equal(view, self._plane.spread(self._drawn)):
             return EDITED
         try:
             labels = self._hierarchy.labels(n_segments)
         except ValueError as error:
             return str(error)
         self._drawn = labels
-        if view.shape == layer.data.shape:
-            layer.data = labels.copy()
+        if view.size == layer.data.size:
+            layer.data = self._plane.spread(labels).reshape(layer.data.shape).copy()
         else:
-            fits = n_segments <= np.iinfo(layer.data.dtype).max
+            fits = labels.max(initial=0) <= np.iinfo(layer.data.dtype).max
             data = layer.data if fits else layer.data.astype(labels.dtype)
-            data[self._region] = labels
+            data[self._region] = self._plane.spread(labels)
             layer.data = data
         record = {
             **layer.metadata[KEY],

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_paf.widgets._layers import full_resolution, moved, placement, unwrap
+from napari_paf.widgets._layers import at_level, moved, placement, unwrap
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_paf.widgets._layers import Plane
+    from napari_paf.widgets._plane import Plane
 
 KEY = "napari_paf"  # in layer.metadata
 
@@ -82,29 +82,62 @@ def put_superpixels(
     the layer and what the user should know, if anything. Must be called in the
     window's thread.
     """
-    image = source.layer
+    image, plane = source.layer, source.plane
     remark, place = _what_happened(viewer, source, changed)
+    place = at_level(place, plane.zoom)
+    superpixels = plane.spread(superpixels)
     record = {
         **record,
         "image_layer": source.name,
         "image_layer_id": str(image.unique_id),
-        "image_shape": list(source.plane.stack_shape),
+        "image_shape": list(plane.stack_shape),
         "finished": datetime.now(UTC).isoformat(),
     }
     earlier = [] if keep_previous else results_of(viewer, image)
-    target, region = _find_target(earlier, source.plane)
+    if plane.bounded:
+        part = _put_part(viewer, source, superpixels, record, place, earlier, outlines)
+        return part, remark
+    target, region = _find_target(earlier, plane)
     if target is None:
         return _add(viewer, source, superpixels, record, place, outlines), remark
     if region is None:  # the image has another shape by now
-        target.data = _array_for(source.plane, superpixels)
+        target.data = _array_for(plane, superpixels)
         target.metadata = {**target.metadata, KEY: record}
     else:
         _write(target, region, superpixels)
         target.metadata = {**target.metadata, KEY: _with_planes(record, target)}
-    if tuple(target.data.shape) == source.plane.stack_shape:
+    if tuple(target.data.shape) == plane.stack_shape:
         for name, value in place.items():
             setattr(target, name, value)
     return target, remark
+
+
+def _put_part(
+    viewer: Viewer,
+    source: Source,
+    superpixels: NDArray[Any],
+    record: dict[str, Any],
+    place: dict[str, Any],
+    earlier: list[Labels],
+    outlines: bool,
+) -> Labels:
+    """Show the superpixels of a part as a layer that is no larger than the part."""
+    plane = source.plane
+    axes = tuple(i for i, p in enumerate(plane.label_index) if isinstance(p, int))
+    data = np.expand_dims(superpixels, axes)
+    origin = tuple(
+        p if isinstance(p, int) else p.indices(length)[0]
+        for p, length in zip(plane.label_index, plane.stack_shape, strict=True)
+    )
+    place = moved(place, origin)
+    for target in reversed(earlier):
+        if target.metadata[KEY].get("window") and isinstance(target.data, np.ndarray):
+            target.data = data
+            target.metadata = {**target.metadata, KEY: record}
+            for name, value in place.items():
+                setattr(target, name, value)
+            return target
+    return _add_layer(viewer, source, data, record, place, outlines)
 
 
 def _what_happened(
@@ -118,7 +151,8 @@ def _what_happened(
             "its superpixels are kept.",
             source.place,
         )
-    if changed or full_resolution(image) is not source.plane.data:
+    levels = image.data if image.multiscale else [image.data]
+    if changed or not any(level is source.plane.data for level in levels):
         return (
             f"The image \u201c{image.name}\u201d changed during the run; the "
             "superpixels are those of the image as it was.",
@@ -136,7 +170,7 @@ def _find_target(
     """
     for layer in reversed(earlier):
         record = layer.metadata[KEY]
-        if not isinstance(layer.data, np.ndarray):
+        if not isinstance(layer.data, np.ndarray) or record.get("window"):
             continue
         if record.get("image_shape") != list(plane.stack_shape):
             if _fits_in_memory(plane):
@@ -150,9 +184,12 @@ def _find_target(
 
 def region_in(target: Labels, plane: Plane) -> tuple[int | slice, ...]:
     """Return which part of a result the superpixels of a plane are."""
+    if plane.bounded:
+        index = plane.label_index
+        return tuple(0 if isinstance(part, int) else slice(None) for part in index)
     if tuple(target.data.shape) == plane.stack_shape:
-        return plane.index
-    return tuple(0 if isinstance(at, int) else at for at in plane.index)
+        return plane.label_index
+    return tuple(0 if isinstance(at, int) else at for at in plane.label_index)
 
 
 def _fits_in_memory(plane: Plane) -> bool:
@@ -161,11 +198,11 @@ def _fits_in_memory(plane: Plane) -> bool:
 
 def _array_for(plane: Plane, superpixels: NDArray[Any]) -> NDArray[Any]:
     """Return labels of the size of the layer, 0 in all planes but one."""
-    if len(plane.index) == 2:
-        return superpixels
+    if superpixels.shape == plane.stack_shape:
+        return np.array(superpixels)
     # Memory of the planes that stay empty is never touched.
     data = np.zeros(plane.stack_shape, superpixels.dtype)
-    data[plane.index] = superpixels
+    data[plane.label_index] = superpixels
     return data
 
 
@@ -178,13 +215,24 @@ def _add(
     outlines: bool,
 ) -> Labels:
     plane = source.plane
-    if len(plane.index) == 2 or _fits_in_memory(plane):
+    if superpixels.shape == plane.stack_shape or _fits_in_memory(plane):
         data = _array_for(plane, superpixels)
     else:
-        axes = tuple(i for i, p in enumerate(plane.index) if isinstance(p, int))
+        axes = tuple(i for i, p in enumerate(plane.label_index) if isinstance(p, int))
         data = np.expand_dims(superpixels, axes)
-        origin = tuple(p if isinstance(p, int) else 0 for p in plane.index)
+        origin = tuple(p if isinstance(p, int) else 0 for p in plane.label_index)
         place = moved(place, origin)
+    return _add_layer(viewer, source, data, record, place, outlines)
+
+
+def _add_layer(
+    viewer: Viewer,
+    source: Source,
+    data: NDArray[Any],
+    record: dict[str, Any],
+    place: dict[str, Any],
+    outlines: bool,
+) -> Labels:
     present = any(unwrap(layer) is source.layer for layer in viewer.layers)
     name = source.layer.name if present else source.name
     layer = Labels(data, name=f"{name} superpixels", metadata={KEY: record}, **place)
@@ -221,9 +269,9 @@ def _write(
 
 def _with_planes(record: dict[str, Any], target: Labels) -> dict[str, Any]:
     """Keep the records of the other planes that are in the same layer."""
-    if not record["plane"]:
-        return record
     old = target.metadata[KEY]
+    if not record["plane"] or len(old["plane"]) != len(record["plane"]):
+        return record
     others = {tuple(r["plane"]): r for r in old.get("other_planes", [])}
     others[tuple(old["plane"])] = {
         key: value for key, value in old.items() if key != "other_planes"

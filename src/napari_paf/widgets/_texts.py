@@ -6,8 +6,23 @@ NO_IMAGE = "Open an image, or add an image layer."
 TOOLTIPS = {
     "image_layer": "The image to divide into superpixels. It follows the layer that "
     "is active in the layer list until you choose one here.",
-    "channels": "Which colours of an RGB image to use.",
+    "channels": "Which colours or channels of the image to use.",
+    "extent": "Divide the plane that the viewer shows, the whole volume, or all planes "
+    "of the stack, one after the other.",
+    "slider": "Drag to make superpixels finer or coarser; the last result is redrawn "
+    "at once.",
     "n_segments": "How many superpixels you get: exactly this many.",
+    "size": "How large superpixels are on average; another way to set their number.",
+    "unit": "The unit of the size: pixels of the image, or what its scale says.",
+    "region": "Divide the whole image, only what the window shows of it, or only what "
+    "lies inside the shapes of a layer.",
+    "level": "Which resolution of a multiscale image to use.",
+    "axes": "What the axes of the image are: t (time or anything else), c (channels), "
+    "z, y, x. Correct it if the guess is wrong.",
+    "unique": "Go on counting from plane to plane, so that no label appears in two "
+    "planes.",
+    "load": "Set everything here to what the active superpixel layer was made with.",
+    "copy": "Copy a few lines of Python that compute the same superpixels.",
     "model": "What predicts which neighbouring pixels belong together: a trained "
     "network, or plain differences in colour.",
     "mask_layer": "Superpixels are made only where this labels layer is not 0.",
@@ -28,7 +43,21 @@ CHANNELS = [
     ("Green", "green"),
     ("Blue", "blue"),
 ]
-CONNECTIVITY = [("4: common edge", 1), ("8: edge or corner", 2)]
+OTHER_CHANNELS = [("Channel in view", "view"), ("All channels", "all")]
+EXTENTS = {
+    "plane": "Plane in view",
+    "volume": "Whole volume (3-D)",
+    "planes": "Every plane, one by one",
+}
+REGIONS = [("Whole image", None), ("What is in view", "view")]
+CONNECTIVITY = {
+    2: [("4: common edge", 1), ("8: edge or corner", 2)],
+    3: [("6: common face", 1), ("18: face or edge", 2), ("26: face to corner", 3)],
+}
+NOT_RECORDED = "Choose a labels layer that the Superpixels widget made."
+NO_SHAPE = "Draw a rectangle, an ellipse or a polygon, or choose another part."
+NOTHING_TO_COPY = "Run first: there is nothing to copy yet."
+HELP = "https://github.com/napari-paf/napari-paf/blob/main/docs/superpixels_widget.md"
 DEVICES = {
     "auto": "Automatic",
     "cpu": "Processor (CPU)",

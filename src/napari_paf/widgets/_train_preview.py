@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Labels
 
-from napari_paf.widgets._layers import moved, placement, plane_in_view
+from napari_paf.widgets._layers import moved, placement
+from napari_paf.widgets._plane import plane_in_view
 from napari_paf.widgets._results import KEY
 from napari_paf.widgets._train_pairs import PREVIEW
 

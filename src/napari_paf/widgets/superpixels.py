@@ -5,26 +5,27 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, SpinBox
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
 
 from napari_paf.widgets import _warmup
+from napari_paf.widgets._as_python import as_python
+from napari_paf.widgets._axes import guess_axes, why_not_axes
 from napari_paf.widgets._checks import why_not
-from napari_paf.widgets._choices import ChoiceBox, ImageBox, MaskBox, ModelBox
-from napari_paf.widgets._events import Ties
-from napari_paf.widgets._form import Form, RunPanel
-from napari_paf.widgets._layers import mask_of, plane_in_view
+from napari_paf.widgets._layers import unwrap
 from napari_paf.widgets._live import Live
+from napari_paf.widgets._plane import mask_of, plane_in_view
+from napari_paf.widgets._region import box_in_view, box_of_shapes
 from napari_paf.widgets._request import Request
-from napari_paf.widgets._results import Source, put_superpixels, region_in, results_of
+from napari_paf.widgets._results import KEY, Source, put_superpixels, results_of
+from napari_paf.widgets._superpixel_controls import SuperpixelControls
 from napari_paf.widgets._texts import (
-    CHANNELS,
-    CONNECTIVITY,
     DEVICES,
     NO_IMAGE,
-    TOOLTIPS,
+    NO_SHAPE,
+    NOT_RECORDED,
+    NOTHING_TO_COPY,
     failure,
     outcome,
 )
@@ -33,19 +34,17 @@ from napari_paf.widgets._worker import Run
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_paf.widgets._layers import Plane
+    from napari_paf.widgets._plane import Plane
+    from napari_paf.widgets._region import Box
     from napari_paf.widgets._request import Computed
     from napari_paf.widgets._warmup import Backends
     from napari_paf.widgets._worker import JobWorker
 
 _logger = logging.getLogger(__name__)
 
-# What a new widget starts with: as it was last set in this session.
-_remembered: dict[str, Any] = {"outlines": True}
 
-
-class SuperpixelsWidget(QWidget):
-    """Compute superpixels of the 2-D plane in view and show them as labels.
+class SuperpixelsWidget(SuperpixelControls):
+    """Compute superpixels of an image and show them as labels.
 
     The parameters are attributes with a ``value``, named as the arguments of
     `napari_paf.superpixels`; layers are ``image_layer`` and ``mask_layer``.
@@ -58,7 +57,16 @@ class SuperpixelsWidget(QWidget):
     Attributes
     ----------
     image_layer, mask_layer, channels, n_segments, model, balance, connectivity, device
-        What to compute.
+        What to compute, as in `napari_paf.superpixels`.
+    extent
+        Of a stack: ``"plane"``, the one in view; ``"volume"``; or ``"planes"``, one by
+        one, with labels that are `unique` or not.
+    region
+        None for all, ``"view"`` for what the window shows, or a Shapes layer.
+    level
+        Of a multiscale image.
+    axes
+        A letter for each axis of the image: t, c, z, y, x.
     outlines, keep_previous
         How to show it.
 
@@ -72,20 +80,16 @@ class SuperpixelsWidget(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._run: Run | None = None
         self._plane: Plane | None = None
-        self._docked = False
+        self._box: Box | None = None
         self._source: Source | None = None
         self._record: dict[str, Any] = {}
         self._keep = False
         self._live: Live | None = None
         self._outcome = ""
-        self._ties = Ties()
-        self.destroyed.connect(self._ties.cut)
-        self._make_controls()
-        self._lay_out()
+        self._offer_backends(_warmup.known)
         self._recheck = QTimer(self)
         self._recheck.setSingleShot(True)
         self._recheck.timeout.connect(self._update)
@@ -144,49 +148,47 @@ class SuperpixelsWidget(QWidget):
             self._panel.show_cancelling()
             self._run.cancel()
 
+    def load(self, layer: Any = None) -> None:
+        """Set everything to what a layer of superpixels was made with.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels, optional
+            Default: the active layer.
+        """
+        layer = unwrap(layer or self._viewer.layers.selection.active)
+        record = {} if layer is None else layer.metadata.get(KEY) or {}
+        if "n_segments" not in record:
+            show_error(NOT_RECORDED)
+            return
+        for image in self.image_layer.choices:
+            if image is not None and str(image.unique_id) == record.get(
+                "image_layer_id"
+            ):
+                self.image_layer.value = image
+        if record["loop_axes"]:
+            self.extent.value = "planes"
+        elif len(record["plane_axes"]) == 3:
+            self.extent.value = "volume"
+        for name in ("channels", "model", "balance", "connectivity", "device"):
+            if record.get(name) is not None:
+                getattr(self, name).value = record[name]
+        self.n_segments.value = record["n_segments"]
+
+    def copy_as_python(self) -> str:
+        """Copy the lines that compute the last result again, and return them."""
+        layer = self.image_layer.value
+        results = [] if layer is None else results_of(self._viewer, layer)
+        if not results:
+            show_error(NOTHING_TO_COPY)
+            return ""
+        code = as_python(results[-1].metadata[KEY])
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(code)
+        return code
+
     # Building ---------------------------------------------------------------
-
-    def _make_controls(self) -> None:
-        self.image_layer = ImageBox(self._viewer)
-        self.channels = ComboBox(choices=CHANNELS, value="rgb")
-        self.n_segments = SpinBox(value=300, min=1, max=2**31 - 1, step=50)
-        self.model = ModelBox()
-        self.mask_layer = MaskBox(self._viewer)
-        self.balance = FloatSpinBox(value=0.5, min=0, max=1000, step=0.05)
-        self.connectivity = ComboBox(choices=CONNECTIVITY, value=2)
-        self.device = ChoiceBox()
-        self.outlines = CheckBox(value=_remembered["outlines"], text="Outlines")
-        self.keep_previous = CheckBox(value=False, text="Keep previous result")
-        self._panel = RunPanel()
-        self.run_button = self._panel.run_button
-        self.cancel_button = self._panel.cancel_button
-        self._offer_backends(_warmup.known)
-
-    def _lay_out(self) -> None:
-        form = Form()
-        form.add("Image", self.image_layer, TOOLTIPS["image_layer"])
-        self._plane_note = form.add_note()
-        channels = form.add("Colours", self.channels, TOOLTIPS["channels"])
-        self._channel_row = (channels, self.channels.native)
-        form.add("Superpixels", self.n_segments, TOOLTIPS["n_segments"])
-        self._size_note = form.add_note()
-        form.add("Model", self.model, TOOLTIPS["model"])
-        form.fold("More settings")
-        form.add("Mask", self.mask_layer, TOOLTIPS["mask_layer"])
-        form.add("Balance", self.balance, TOOLTIPS["balance"])
-        form.add("Neighbours", self.connectivity, TOOLTIPS["connectivity"])
-        form.add("Device", self.device, TOOLTIPS["device"])
-        options = QHBoxLayout()
-        for name in ("outlines", "keep_previous"):
-            box = getattr(self, name)
-            box.tooltip = TOOLTIPS[name]
-            options.addWidget(box.native)
-        options.addStretch()
-        layout = QVBoxLayout(self)
-        layout.addWidget(form)
-        layout.addLayout(options)
-        layout.addWidget(self._panel)
-        layout.addStretch()
 
     def _connect(self) -> None:
         layers, dims = self._viewer.layers, self._viewer.dims
@@ -199,8 +201,12 @@ class SuperpixelsWidget(QWidget):
             self._ties.viewer.connect(getattr(dims.events, name), self._update)
         self.image_layer.changed.connect(self._watch_layers)
         self.mask_layer.changed.connect(self._watch_layers)
-        for name in ("n_segments", "balance", "connectivity"):
+        for name in ("n_segments", "balance", "connectivity", "channels", "unique"):
             getattr(self, name).changed.connect(self._update)
+        for name in ("extent", "region", "level", "axes"):
+            getattr(self, name).changed.connect(self._offer_again)
+        self.load_button.clicked.connect(lambda: self.load())
+        self.copy_button.clicked.connect(lambda: self.copy_as_python())
         self.n_segments.changed.connect(lambda _: self._redraw.start(0))
         self.outlines.changed.connect(self._show_outlines)
         self.run_button.clicked.connect(lambda: self.run())
@@ -214,8 +220,14 @@ class SuperpixelsWidget(QWidget):
             self._ties.names.connect(layer.events.name, self._refresh_layers)
         self.image_layer.refresh()
         self.mask_layer.refresh()
+        self._offer_for(self.image_layer.value)
         if self._live is not None and not self._live.is_of(self._viewer.layers):
             self._live = None  # gives its memory back
+        self._update()
+
+    def _offer_again(self, value: Any = None) -> None:
+        """Offer what there is to choose from by now, and look again."""
+        self._offer_for(self.image_layer.value)
         self._update()
 
     def _watch_layers(self, value: Any = None) -> None:
@@ -225,43 +237,61 @@ class SuperpixelsWidget(QWidget):
         image, mask = self.image_layer.value, self.mask_layer.value
         if image is not None:
             self._ties.layers.connect(image.events.data, self._update_soon)
+            self._ties.layers.connect(image.events.scale, self._update_soon)
+            self._ties.layers.connect(image.events.axis_labels, self._guess_axes)
+            self._guess_axes()
         if mask is not None:
             self._ties.layers.connect(mask.events.data, self._update_soon)
             self._ties.layers.connect(mask.events.labels_update, self._update_soon)
         self._update()
+
+    def _guess_axes(self, event: Any = None) -> None:
+        layer = self.image_layer.value
+        self.axes.value = guess_axes(layer.ndim, layer.axis_labels)
+        self._offer_again()
 
     def _update_soon(self, event: Any = None) -> None:
         self._live = None  # made from other pixels
         self._recheck.start(0)
 
     def _update(self, event: Any = None) -> None:
-        """Look at the plane in view and whether superpixels of it can be had."""
-        layer = self.image_layer.value
-        if layer is None:
-            self._plane = None
-            self._plane_note.setText("")
-            self._size_note.setText("")
-            self._show_channels(False)
-            self._panel.set_reason(NO_IMAGE)
-            return
-        self._plane = plane = plane_in_view(layer, self._viewer.dims)
-        self._plane_note.setText(plane.describe())
-        self._show_channels(plane.rgb)
-        n_segments = self.n_segments.value
-        area = plane.n_pixels / n_segments
-        self._size_note.setText(f"about {area:,.0f} pixels each" if area >= 1 else "")
-        reason = why_not(
-            plane,
-            mask_of(self.mask_layer.value, plane),
-            n_segments=n_segments,
-            balance=self.balance.value,
-            connectivity=self.connectivity.value,
-        )
+        """Look at what is in view and whether superpixels of it can be had."""
+        self._plane, self._box, reason = self._look()
+        self._show_plane(self._plane, self.image_layer.value)
+        if self._plane is not None and not reason:
+            reason = why_not(
+                self._plane,
+                mask_of(self.mask_layer.value, self._plane),
+                n_segments=self.n_segments.value,
+                balance=self.balance.value,
+                connectivity=self.connectivity.value,
+            )
         self._panel.set_reason(reason)
 
-    def _show_channels(self, shown: bool) -> None:
-        for part in self._channel_row:
-            part.setVisible(shown)
+    def _look(self) -> tuple[Plane | None, Box | None, str]:
+        """Return what is to be divided, or why that cannot be said."""
+        layer = self.image_layer.value
+        if layer is None:
+            return None, None, NO_IMAGE
+        reason = why_not_axes(self.axes.value, layer.ndim)
+        if reason:
+            return None, None, reason
+        box = None
+        if self.region.value == "view":
+            box = box_in_view(layer)
+        elif self.region.value is not None:
+            box = box_of_shapes(self.region.value, layer)
+            if box is None:
+                return None, None, NO_SHAPE
+        plane = plane_in_view(
+            layer,
+            self._viewer.dims,
+            axes=self.axes.value,
+            extent=self.extent.value,
+            level=self.level.value or 0,
+            box=box,
+        )
+        return plane, box, ""
 
     def _offer_backends(self, backends: Backends) -> None:
         self.model.set_names(backends.models)
@@ -270,7 +300,6 @@ class SuperpixelsWidget(QWidget):
         )
 
     def _show_outlines(self, outlines: bool) -> None:
-        _remembered["outlines"] = outlines
         if self.image_layer.value is not None:
             for layer in results_of(self._viewer, self.image_layer.value):
                 layer.contour = 1 if outlines else 0
@@ -281,12 +310,14 @@ class SuperpixelsWidget(QWidget):
         return Request(
             plane=plane,
             mask=mask_of(self.mask_layer.value, plane),
+            box=self._box,
             channels=self.channels.value,
             n_segments=self.n_segments.value,
             model=self.model.value,
             balance=self.balance.value,
             connectivity=self.connectivity.value,
             device=self.device.value,
+            unique=self.unique.value,
         )
 
     def _on_done(self, computed: Computed) -> None:
@@ -303,7 +334,7 @@ class SuperpixelsWidget(QWidget):
         if not remark:
             self._live = Live(
                 layer,
-                region_in(layer, self._source.plane),
+                self._source.plane,
                 computed.hierarchy,
                 computed.labels,
                 self._record,
@@ -336,21 +367,3 @@ class SuperpixelsWidget(QWidget):
         self._run = self._ties.run = None
         self._source = None  # lets go of the image
         self._panel.set_running(False, self._outcome)
-
-    # Going away -----------------------------------------------------------------
-
-    def event(self, event: QEvent) -> bool:
-        """Notice when napari takes the widget out of its dock for good."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._docked = True
-            elif self._docked:
-                QTimer.singleShot(0, self._leave)
-        return bool(super().event(event))
-
-    def _leave(self) -> None:
-        if self.parent() is None:
-            self._ties.cut()
-            if self._run is not None:
-                self._run.release()
-            self.deleteLater()
