@@ -31,6 +31,7 @@ LAYERS = {
     "_offsets": set(),
     "clustering": COMPILED,
     "metrics": COMPILED,
+    "leaks": COMPILED,
     "affinity": IMAGES - {"numba"},
     "regions": COMPILED | {"skimage"},
     "training": IMAGES,
@@ -42,6 +43,7 @@ BASE = {"_files", "_offsets", "_progress", "_validation", "_version"}
 ARROWS = {
     "clustering": BASE | {"clustering"},
     "metrics": BASE | {"clustering", "metrics", "_agreement", "_metrics_kernels"},
+    "leaks": BASE | {"clustering", "leaks", "_agreement", "_metrics_kernels"},
     "affinity": BASE | {"affinity"},
     "regions": BASE | {"clustering", "regions"},
     "training": BASE | {"affinity", "clustering", "metrics", "training"},
