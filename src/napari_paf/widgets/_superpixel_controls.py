@@ -8,11 +8,11 @@ from weakref import ref
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit
 from napari.layers import Shapes
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_paf.widgets._choices import ChoiceBox, ImageBox, MaskBox, ModelBox
 from napari_paf.widgets._docked import DockedWidget
-from napari_paf.widgets._form import Form, RunPanel
+from napari_paf.widgets._form import Form, RunPanel, help_button
 from napari_paf.widgets._granularity import Granularity
 from napari_paf.widgets._layers import unwrap
 from napari_paf.widgets._texts import (
@@ -111,7 +111,7 @@ class SuperpixelControls(DockedWidget):
         tools.addWidget(self.load_button)
         tools.addWidget(self.copy_button)
         tools.addStretch()
-        tools.addWidget(_help_link(HELP))
+        tools.addWidget(help_button(HELP))
         layout = QVBoxLayout(self)
         layout.addWidget(form)
         layout.addWidget(self.unique.native)
@@ -218,11 +218,3 @@ def _small_button(text: str, tooltip: str) -> QPushButton:
     button = QPushButton(text)
     button.setToolTip(tooltip)
     return button
-
-
-def _help_link(address: str) -> QLabel:
-    link = QLabel(f'<a href="{address}">Help</a>')
-    link.setOpenExternalLinks(True)
-    link.setToolTip(address)
-    link.setAccessibleName("Help")
-    return link

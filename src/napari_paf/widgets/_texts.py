@@ -73,6 +73,13 @@ def outcome(n_segments: int, seconds: float) -> str:
     return f"{n_segments} {noun} in {seconds:.{digits}f} s."
 
 
+def drawn(n_segments: int) -> str:
+    """Return what is shown now that the number has changed."""
+    return (
+        f"{n_segments} superpixel{'' if n_segments == 1 else 's'}, from the last run."
+    )
+
+
 def failure(error: Exception) -> str:
     """Return what went wrong in plain words."""
     if isinstance(error, ValueError | TypeError | OSError):

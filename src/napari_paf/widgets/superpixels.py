@@ -26,6 +26,7 @@ from napari_paf.widgets._texts import (
     NO_SHAPE,
     NOT_RECORDED,
     NOTHING_TO_COPY,
+    drawn,
     failure,
     outcome,
 )
@@ -349,9 +350,9 @@ class SuperpixelsWidget(SuperpixelControls):
         if self._live is None or plane is None or self._run is not None:
             return
         if self._live.is_for(self._make_request(plane).record()):
-            remark = self._live.redraw(self.n_segments.value)
-            if remark:
-                self._panel.set_running(False, remark)
+            n_segments = self.n_segments.value
+            remark = self._live.redraw(n_segments)
+            self._panel.set_running(False, remark or drawn(n_segments))
 
     def _on_failed(self, error: Exception) -> None:
         self._outcome = failure(error)
