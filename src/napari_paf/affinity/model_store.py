@@ -303,21 +303,23 @@ def find_model(name: str, folder: Folder = None) -> Any:
     return known[name]
 
 
-def check_free_name(name: str, *, folder: Folder = None) -> None:
+def check_free_name(
+    name: str, *, folder: Folder = None, overwrite: bool = False
+) -> None:
     """Raise if a new model of the user cannot have a name.
 
     Parameters
     ----------
     name : str
-    folder : path-like, optional
-        As in `models_folder`.
+    folder, overwrite
+        As in `save_user_model`.
 
     Raises
     ------
     TypeError, ValueError
         If `name` cannot be a name, or is taken.
     """
-    _free_path(name, folder, overwrite=False)
+    _free_path(name, folder, overwrite=overwrite)
 
 
 def free_name(wish: str, *, folder: Folder = None) -> str:

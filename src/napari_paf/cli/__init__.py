@@ -9,6 +9,7 @@ from napari_paf.cli.demo import demo
 from napari_paf.cli.evaluate import evaluate
 from napari_paf.cli.models import models
 from napari_paf.cli.segment import segment
+from napari_paf.cli.train import train
 
 app = typer.Typer(
     name=NAME,
@@ -20,4 +21,5 @@ app = typer.Typer(
 app.command()(segment)
 app.command()(demo)
 app.command()(evaluate)
+app.command()(train)
 app.add_typer(models, name="models")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from napari_paf.cli._console import console, messages, plain_errors
 
-models = typer.Typer(help="List, show, import and export models.")
+models = typer.Typer(help="List, show, import, export, rename and delete models.")
 
 Name = Annotated[str, typer.Argument(help="Name of a model, or path of its file.")]
 
@@ -67,14 +67,66 @@ def export(
 @models.command("import")
 @plain_errors
 def import_(
-    source: Annotated[Path, typer.Argument(help="The .pkl file of SEAL's weights.")],
-    path: Annotated[Path, typer.Argument(help=".safetensors file to write.")],
+    source: Annotated[
+        Path,
+        typer.Argument(help="A .safetensors model file, or SEAL's weights (.pkl)."),
+    ],
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="Write SEAL's weights to this .safetensors file instead."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name to keep it under. Default: the file's.")
+    ] = None,
 ) -> None:
-    """Make a model file of the weights that SEAL's authors published.
+    """Keep a model file, or the weights that SEAL's authors published, by name.
 
     The file is read without running any code that it may hold.
     """
     from napari_paf import import_seal_checkpoint
+    from napari_paf.affinity.model_store import (
+        SUFFIX,
+        check_free_name,
+        import_user_model,
+        save_user_model,
+    )
 
-    import_seal_checkpoint(source).save(path)
-    messages.print(f"{path} written; use it with --model {path}", markup=False)
+    if source.suffix == SUFFIX:
+        if path is not None:
+            raise ValueError(f"{source} is a model file already: copy it.")
+        kept = import_user_model(source, name)
+    elif path is not None:
+        import_seal_checkpoint(source).save(path)
+        messages.print(f"{path} written; use it with --model {path}", markup=False)
+        return
+    else:
+        kept = source.stem if name is None else name
+        check_free_name(kept)
+        save_user_model(import_seal_checkpoint(source), kept)
+    messages.print(f"use it with --model {kept!r}", markup=False)
+
+
+@models.command()
+@plain_errors
+def rename(
+    old: Annotated[str, typer.Argument(help="Name of one of your models.")],
+    new: Annotated[str, typer.Argument(help="Its name from now on.")],
+) -> None:
+    """Give one of your models another name."""
+    from napari_paf.affinity.model_store import rename_user_model
+
+    rename_user_model(old, new)
+
+
+@models.command()
+@plain_errors
+def delete(
+    name: Annotated[str, typer.Argument(help="Name of one of your models.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete one of your models for good."""
+    from napari_paf.affinity.model_store import delete_user_model, user_models
+
+    if name in user_models() and not yes:
+        typer.confirm(f"Delete the model {name!r} for good?", abort=True, err=True)
+    delete_user_model(name)
