@@ -10,6 +10,9 @@ Each picture shows the widget as it is after a run on a sample image.
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +54,9 @@ def main() -> None:
         path = arguments.output / f"{shot.name}.png"
         take(shot, path, arguments.model)
         print(path)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["NAPARI_PAF_MODELS"] = folder  # without models of one's own
+        take_training(arguments.output / "training.png")
 
 
 def take(shot: Shot, path: Path, model: str) -> None:
@@ -78,12 +84,41 @@ def take(shot: Shot, path: Path, model: str) -> None:
     let_it_draw()
 
 
+def take_training(path: Path) -> None:
+    """Train on a sample for some steps, and save what is seen then."""
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.window.resize(*SIZE)
+    viewer.open_sample("napari-paf", "nuclei_fluorescence")
+    _, widget = viewer.window.add_plugin_dock_widget(
+        "napari-paf", "Train affinity model"
+    )
+    widget.unit.value = "steps"
+    widget.duration.value = 100
+    widget.n_segments.value = 100
+    widget.run()
+    # It validates every 10 steps.
+    wait_until(lambda: widget.plot.curves and len(widget.plot.curves[0].x) > 5)
+    viewer.reset_view()
+    let_it_draw()
+    imageio.imwrite(path, viewer.screenshot(canvas_only=False, flash=False))
+    print(path)
+    widget.cancel()
+    wait_for_end(widget)
+    viewer.close()
+    let_it_draw()
+
+
 def wait_for_end(widget: Any) -> None:
     """Wait until the run has ended."""
+    wait_until(lambda: widget.worker is None)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Let the window live until something is true."""
     loop = QEventLoop()
     timer = QTimer()
     timer.setInterval(50)
-    timer.timeout.connect(lambda: widget.worker is None and loop.quit())
+    timer.timeout.connect(lambda: condition() and loop.quit())
     timer.start()
     loop.exec()
     timer.stop()

@@ -79,4 +79,4 @@ def span(seconds: float) -> str:
 
 def percent(share: float | None) -> str:
     """Return a share as it is shown."""
-    return "" if share is None else f"{100 * share:.1f} %"
+    return "" if share is None else f"{100 * share:.1f}\u00a0%"

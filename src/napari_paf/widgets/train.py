@@ -290,7 +290,10 @@ class TrainWidget(DockedWidget):
         self.name.value = self._suggested
 
     def _change_unit(self, unit: str) -> None:
-        self.duration.value = self._durations[unit]
+        wanted = self._durations[unit]
+        # Whole numbers but for minutes; there is no room for more digits.
+        self.duration.native.setDecimals(2 if unit == "minutes" else 0)
+        self.duration.value = wanted
 
     def _note_duration(self, duration: float) -> None:
         self._durations[self.unit.value] = duration
