@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QGraphicsOpacityEffect,
     QGridLayout,
@@ -19,6 +20,14 @@ from qtpy.QtWidgets import (
 
 if TYPE_CHECKING:
     from magicgui.widgets.bases import ValueWidget
+
+
+def help_button(address: str) -> QPushButton:
+    """Return a button that opens a page of the documentation."""
+    button = QPushButton("Help")
+    button.setToolTip(f"Open {address}")
+    button.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(address)))
+    return button
 
 
 class Form(QWidget):

@@ -211,6 +211,8 @@ def plane_in_view(
     zoom = tuple(full.shape[axis] / max(shape[axis], 1) for axis in range(ndim))
     channel_axis = axes.index("c") if axes is not None and "c" in axes else None
     order = [axis - (dims.ndim - ndim) for axis in reversed(dims.order)]
+    # While layers come and go, the viewer may have fewer axes than the layer.
+    order += [axis for axis in reversed(range(ndim)) if axis not in order]
     order = [axis for axis in order if axis >= 0 and axis != channel_axis]
     spatial = tuple(sorted(order[:2]))
     if extent == "volume" and axes is not None and "z" in axes:
