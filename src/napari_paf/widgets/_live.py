@@ -59,20 +59,12 @@ class Live:
         if layer is None or layer.metadata[KEY]["n_segments"] == n_segments:
             return ""
         view = layer.data[self._region]
-        if not np.array_equal(view, self._plane.spread(self._drawn)):
+        if not _equal(view, self._plane.spread(self._drawn)):
             return EDITED
         try:
-            labels = self._hierarchy.labels(n_segments)
+            self._draw(layer, n_segments)
         except ValueError as error:
             return str(error)
-        self._drawn = labels
-        if view.size == layer.data.size:
-            layer.data = self._plane.spread(labels).reshape(layer.data.shape).copy()
-        else:
-            fits = labels.max(initial=0) <= np.iinfo(layer.data.dtype).max
-            data = layer.data if fits else layer.data.astype(labels.dtype)
-            data[self._region] = self._plane.spread(labels)
-            layer.data = data
         record = {
             **layer.metadata[KEY],
             "n_segments": n_segments,
@@ -82,3 +74,38 @@ class Live:
         }
         layer.metadata = {**layer.metadata, KEY: record}
         return ""
+
+    def _draw(self, layer: Labels, n_segments: int) -> None:
+        """Write into the layer's own array, as napari's tools do: that is fastest."""
+        from napari_paf.clustering.hierarchy import SuperpixelHierarchy
+
+        data, drawn = layer.data, self._drawn
+        if (
+            isinstance(self._hierarchy, SuperpixelHierarchy)
+            and data.shape == drawn.shape
+            and data.dtype == drawn.dtype
+            and data.flags.c_contiguous
+            and n_segments <= np.iinfo(data.dtype).max
+        ):
+            self._hierarchy.labels(n_segments, out=data)
+            np.copyto(drawn, data)
+            layer.data = data  # tells napari; drops the history
+            return
+        labels = self._hierarchy.labels(n_segments)
+        if labels.max(initial=0) > np.iinfo(data.dtype).max:
+            data = data.astype(labels.dtype)
+        data[self._region] = self._plane.spread(labels)
+        self._drawn = labels
+        layer.data = data
+
+
+def _equal(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays are equal; twice as fast as NumPy's way where it matters."""
+    if (
+        one.dtype == other.dtype
+        and one.nbytes % 8 == 0
+        and one.flags.c_contiguous
+        and other.flags.c_contiguous
+    ):
+        one, other = one.reshape(-1).view(np.uint64), other.reshape(-1).view(np.uint64)
+    return np.array_equal(one, other)
