@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from napari.layers import Labels
+from qtpy.QtWidgets import QApplication
 
 from napari_paf import load_model, train_affinity
-from napari_paf.affinity.model_store import user_models
+from napari_paf.affinity.model_store import save_user_model, user_models
 from napari_paf.training.loop import Training
 from napari_paf.widgets._train_read import Source, evenly, read_samples
 
@@ -61,6 +62,25 @@ def test_the_same_model_as_from_a_script(open_training, cells, qtbot):
     expected = event.model.network.state_dict()
     found = load_model("cells 0 model").network.state_dict()
     assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+@pytest.mark.parametrize("kind", ["grey", "stack", "colours and a stack"])
+def test_copied_lines_train_the_same_model(open_training, cells, run, kind):
+    image, labels = cells
+    stack = np.stack([image] * 3), np.stack([labels, 0 * labels, labels])
+    colours = np.stack([image] * 3, -1), labels
+    pairs = {"grey": [cells], "stack": [stack], "colours and a stack": [colours, stack]}
+    viewer, widget = open_training(*pairs[kind], steps=2)
+    save_user_model(widget.init.value, "small")
+    widget.init.value = "small"
+    widget.preview.value = False
+    code = widget.copy_as_python()
+    assert QApplication.clipboard().text() == code
+    run(widget)
+    (name,) = set(user_models()) - {"small"}
+    exec(code.replace(repr(name), "'copied'"), {"viewer": viewer})
+    copied, found = (load_model(n).network.state_dict() for n in ("copied", name))
+    assert all(torch.equal(found[key], copied[key]) for key in copied)
 
 
 def test_preview_follows_in_place_and_is_kept_on_request(open_training, cells, qtbot):
@@ -122,9 +142,11 @@ def test_duration_in_minutes_and_epochs(open_training, cells, qtbot):
     widget.run()
     request = widget._request
     samples, _ = read_samples(request.sources, None, lambda *_: None)
+    n_pixels = sum(sample.codes[0].size for sample in samples)
     # Three times the pixels that are learnt from, in batches of two 32 x 32 parts.
-    n_pixels = 40 * (48 - 48 // 5)
-    assert request.length(samples, 2)["steps"] == round(3 * n_pixels / (2 * 32 * 32))
+    assert n_pixels == 40 * (48 - 48 // 5)
+    steps = request.length(n_pixels)["steps"]
+    assert steps == round(3 * n_pixels / (2 * 32 * 32))
     widget.cancel()
     qtbot.waitUntil(lambda: widget.worker is None)
     widget.unit.value = "minutes"

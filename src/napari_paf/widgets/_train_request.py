@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_paf._progress import part
+from napari_paf.widgets import _warmup
 from napari_paf.widgets._train_read import read_samples
 from napari_paf.widgets._train_texts import NO_MEMORY, PREVIEW_FAILED
 from napari_paf.widgets._worker import Cancelled
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_paf._progress import Progress
-    from napari_paf.training.sampling import Sample
     from napari_paf.widgets._train_preview import PreviewJob
     from napari_paf.widgets._train_read import Source
 
@@ -111,29 +111,33 @@ class TrainRequest:
                 if torch.cuda.is_available():
                     release_memory(torch.device("cuda"))
 
-    def length(self, samples: list[Sample], batch: int) -> dict[str, Any]:
-        """Return for how long to train, as arguments of `train_affinity`."""
+    @property
+    def batch(self) -> int:
+        """How many parts of images are learnt from at a time."""
+        on_card = self.device not in ("cpu", "auto") or (
+            self.device == "auto" and "cuda" in _warmup.known.devices
+        )
+        return _BATCH["gpu" if on_card else "cpu"]
+
+    def length(self, n_pixels: int) -> dict[str, Any]:
+        """Return for how long to train, as arguments of `train_affinity`.
+
+        `n_pixels` is how many there are to learn from.
+        """
         if self.unit == "minutes":
             return {"seconds": 60 * self.duration, "event_every": 10}
         steps = self.duration
         if self.unit == "epochs":
-            n_pixels = sum(sample.codes[0].size for sample in samples)
-            steps *= n_pixels / (batch * SIZE**2)
+            steps *= n_pixels / (self.batch * SIZE**2)
         whole = max(1, round(steps))
         return {"steps": whole, "event_every": max(1, min(20, whole // 10))}
 
     def _train(self, progress: Progress) -> Trained:
-        import torch
-
         from napari_paf import train_affinity
 
         start = time.perf_counter()
         progress(0.01, "Reading the layers")
         samples, held_out = read_samples(self.sources, self.unlabelled, progress)
-        gpu = self.device != "cpu" and (
-            self.device != "auto" or torch.cuda.is_available()
-        )
-        batch = _BATCH["gpu" if gpu else "cpu"]
         fraction = 0.0
         within = part(progress, 0.03, 0.98)
 
@@ -151,7 +155,7 @@ class TrainRequest:
             samples,
             init=self.init,
             validation=held_out,
-            batch=batch,
+            batch=self.batch,
             size=SIZE,
             loss=self.loss,  # type: ignore[arg-type]
             seed=self.seed,
@@ -159,7 +163,7 @@ class TrainRequest:
             name=self.name,
             should_stop=should_stop,
             progress=report,
-            **self.length(samples, batch),
+            **self.length(sum(sample.codes[0].size for sample in samples)),
         )
         previews = _Previews(self, lambda _f, text: within(fraction, text))
         first: float | None = None

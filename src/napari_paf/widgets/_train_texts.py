@@ -7,6 +7,7 @@ NO_LABELS = (
     "Choose the labels of an image: a labels layer in which its objects are painted "
     "with a number each."
 )
+HELP = "https://github.com/napari-paf/napari-paf/blob/main/docs/training.md"
 TOOLTIPS = {
     "image_layer": "An image to learn from.",
     "labels_layer": "The labels of this image: a number for each object, of the same "
@@ -34,6 +35,7 @@ TOOLTIPS = {
     "is one that PyTorch can use.",
     "seed": "Start of the random numbers. On the processor, the same number of steps "
     "with the same start gives the same model.",
+    "copy": "Copy the lines of Python that train in the same way.",
     "own": "The models that you have trained or imported.",
     "rename": "Give this model another name.",
     "export": "Write this model to a file, to be given away.",

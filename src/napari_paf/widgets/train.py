@@ -5,48 +5,34 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
 from napari.layers import Image
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout
+from qtpy.QtWidgets import QApplication
 
 from napari_paf.affinity.model_store import free_name
 from napari_paf.widgets import _warmup
-from napari_paf.widgets._choices import ChoiceBox, InitBox
-from napari_paf.widgets._docked import DockedWidget
-from napari_paf.widgets._form import Form
-from napari_paf.widgets._texts import DEVICES
+from napari_paf.widgets._train_as_python import as_python
 from napari_paf.widgets._train_checks import why_not
-from napari_paf.widgets._train_models import OwnModels
-from napari_paf.widgets._train_pairs import PairsTable, layers_of
-from napari_paf.widgets._train_panel import TrainPanel
+from napari_paf.widgets._train_controls import TrainControls
+from napari_paf.widgets._train_pairs import layers_of
 from napari_paf.widgets._train_preview import Preview
 from napari_paf.widgets._train_read import Source
 from napari_paf.widgets._train_request import TrainRequest
-from napari_paf.widgets._train_texts import (
-    DURATIONS,
-    LOSSES,
-    TOOLTIPS,
-    UNITS,
-    ZERO,
-    failure,
-    percent,
-    span,
-)
+from napari_paf.widgets._train_texts import failure, percent, span
 from napari_paf.widgets._worker import Run
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Labels
 
     from napari_paf.widgets._train_request import Trained
-    from napari_paf.widgets._warmup import Backends
     from napari_paf.widgets._worker import JobWorker
 
 _logger = logging.getLogger(__name__)
 
 
-class TrainWidget(DockedWidget):
+class TrainWidget(TrainControls):
     """Train an affinity model on image layers and their labels layers.
 
     The parameters are attributes with a ``value``, named as the arguments of
@@ -82,17 +68,13 @@ class TrainWidget(DockedWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._run: Run | None = None
         self._request: TrainRequest | None = None
         self._preview: Preview | None = None
         self._keep_preview = False
         self._outcome = ""
         self._suggested = ""
-        self._durations = dict(DURATIONS)
-        self._make_controls()
-        self._lay_out()
         self._recheck = QTimer(self)
         self._recheck.setSingleShot(True)
         self._recheck.timeout.connect(self._update)
@@ -131,23 +113,11 @@ class TrainWidget(DockedWidget):
         if self.reason:
             show_error(self.reason)
             return
-        pairs = self.pairs.value
-        preview = None
+        self._preview = None
         if self.preview.value:
-            preview = Preview(self._viewer, pairs[0][0], self.n_segments.value)
-        self._preview = preview
-        self._request = request = TrainRequest(
-            tuple(Source.of(*pair) for pair in pairs),
-            self.name.value,
-            self.unlabelled.value,
-            self.init.value,
-            self.duration.value,
-            self.unit.value,
-            self.loss.value,
-            self.seed.value,
-            self.device.value,
-            None if preview is None else preview.job,
-        )
+            image, _ = self.pairs.value[0]
+            self._preview = Preview(self._viewer, image, self.n_segments.value)
+        self._request = request = self._make_request()
         request.news.event.connect(self._on_event)
         request.news.preview.connect(self._on_preview)
         request.news.remark.connect(self._on_remark)
@@ -184,58 +154,21 @@ class TrainWidget(DockedWidget):
             self._panel.show_cancelling()
             self._run.cancel()
 
-    # Building ---------------------------------------------------------------
+    def copy_as_python(self) -> str:
+        """Copy the lines that train with these settings, and return them."""
+        if self.reason:
+            show_error(self.reason)
+            return ""
+        code = as_python(
+            self._make_request(),
+            [(_array(image), _array(labels)) for image, labels in self.pairs.value],
+        )
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(code)
+        return code
 
-    def _make_controls(self) -> None:
-        self.pairs = PairsTable(self._viewer)
-        self.unlabelled = ComboBox(choices=ZERO, value=None, nullable=False)
-        self.duration = FloatSpinBox(value=DURATIONS["minutes"], min=0.01, max=1e6)
-        self.unit = ComboBox(choices=UNITS, value="minutes")
-        self.name = LineEdit()
-        self.init = InitBox()
-        self.loss = ComboBox(choices=LOSSES, value="cross-entropy")
-        self.preview = CheckBox(value=True, text="Preview")
-        self.n_segments = SpinBox(value=300, min=1, max=2**31 - 1, step=50)
-        self.keep_preview = CheckBox(value=False, text="Keep preview")
-        self.device = ChoiceBox()
-        self.seed = SpinBox(value=0, min=0, max=2**31 - 1)
-        self.own_models = OwnModels()
-        self._panel = TrainPanel()
-        self.run_button = self._panel.run_button
-        self.pause_button = self._panel.pause_button
-        self.stop_button = self._panel.stop_button
-        self.cancel_button = self._panel.cancel_button
-        self.plot = self._panel.plot
-        self._offer_backends(_warmup.known)
-
-    def _lay_out(self) -> None:
-        form = Form()
-        form.add("0 means", self.unlabelled, TOOLTIPS["unlabelled"])
-        form.add("Duration", self.duration, TOOLTIPS["duration"])
-        form.add_beside(self.unit, TOOLTIPS["unit"])
-        form.add("Name", self.name, TOOLTIPS["name"])
-        form.fold("More settings")
-        form.add("Start from", self.init, TOOLTIPS["init"])
-        form.add("Learn", self.loss, TOOLTIPS["loss"])
-        form.add("Device", self.device, TOOLTIPS["device"])
-        form.add("Seed", self.seed, TOOLTIPS["seed"])
-        form.add("Superpixels", self.n_segments, TOOLTIPS["n_segments"])
-        own = Form()
-        own.fold("Your models")
-        own.add_folded(self.own_models)
-        options = QHBoxLayout()
-        for name in ("preview", "keep_preview"):
-            box = getattr(self, name)
-            box.tooltip = TOOLTIPS[name]
-            options.addWidget(box.native)
-        options.addStretch()
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.pairs)
-        layout.addWidget(form)
-        layout.addLayout(options)
-        layout.addWidget(self._panel)
-        layout.addWidget(own)
-        layout.addStretch()
+    # Keeping up with the viewer ----------------------------------------------
 
     def _connect(self) -> None:
         events = self._viewer.layers.events
@@ -243,15 +176,11 @@ class TrainWidget(DockedWidget):
             self._ties.viewer.connect(getattr(events, name), self._refresh_layers)
         self.pairs.changed.connect(self._watch_layers)
         self.name.changed.connect(lambda _: self._update())
-        self.unit.changed.connect(self._change_unit)
-        self.duration.changed.connect(self._note_duration)
-        self.preview.changed.connect(self._show_preview_options)
+        self.copy_button.clicked.connect(lambda: self.copy_as_python())
         self.run_button.clicked.connect(lambda: self.run())
         self.pause_button.clicked.connect(lambda: self.pause(not self.paused))
         self.stop_button.clicked.connect(lambda: self.stop())
         self.cancel_button.clicked.connect(lambda: self.cancel())
-
-    # Keeping up with the viewer ----------------------------------------------
 
     def _refresh_layers(self, event: Any = None) -> None:
         self._ties.names.disconnect()
@@ -289,27 +218,21 @@ class TrainWidget(DockedWidget):
         self._suggested = free_name("model" if image is None else f"{image.name} model")
         self.name.value = self._suggested
 
-    def _change_unit(self, unit: str) -> None:
-        wanted = self._durations[unit]
-        # Whole numbers but for minutes; there is no room for more digits.
-        self.duration.native.setDecimals(2 if unit == "minutes" else 0)
-        self.duration.value = wanted
-
-    def _note_duration(self, duration: float) -> None:
-        self._durations[self.unit.value] = duration
-
-    def _show_preview_options(self, shown: bool) -> None:
-        self.keep_preview.native.setEnabled(shown)
-        self.n_segments.native.setEnabled(shown)
-
-    def _offer_backends(self, backends: Backends) -> None:
-        self.init.set_names(backends.models)
-        self.device.set_choices(
-            ((DEVICES.get(name, name), name) for name in backends.devices), "auto"
-        )
-        self.own_models.refresh()
-
     # A training ------------------------------------------------------------------
+
+    def _make_request(self) -> TrainRequest:
+        return TrainRequest(
+            tuple(Source.of(*pair) for pair in self.pairs.value),
+            self.name.value,
+            self.unlabelled.value,
+            self.init.value,
+            self.duration.value,
+            self.unit.value,
+            self.loss.value,
+            self.seed.value,
+            self.device.value,
+            None if self._preview is None else self._preview.job,
+        )
 
     def _on_event(self, event: Any) -> None:
         if self._run is not None:
@@ -351,6 +274,11 @@ class TrainWidget(DockedWidget):
         self._suggest_name()
         self._update()
         self._panel.set_running(False, self._outcome)
+
+
+def _array(layer: Image | Labels) -> str:
+    level = "[0]" if layer.multiscale else ""
+    return f"viewer.layers[{layer.name!r}].data{level}"
 
 
 def _outcome(trained: Trained) -> str:
