@@ -8,6 +8,7 @@ from napari_paf.cli._console import NAME
 from napari_paf.cli.demo import demo
 from napari_paf.cli.evaluate import evaluate
 from napari_paf.cli.models import models
+from napari_paf.cli.replay import replay
 from napari_paf.cli.segment import segment
 from napari_paf.cli.train import train
 
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(segment)
+app.command()(replay)
 app.command()(demo)
 app.command()(evaluate)
 app.command()(train)

@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from pprint import pformat
 from typing import Any
+
+_NEEDED = (
+    "image_shape",
+    "plane",
+    "plane_axes",
+    "loop_axes",
+    "channel_axis",
+    "channels",
+    "window",
+    "zoom",
+    "spacing",
+    "n_segments",
+    "hierarchy_n_segments",
+    "model",
+    "balance",
+    "connectivity",
+    "mask_layer",
+    "outlines",
+    "unique",
+    "device",
+)
 
 
 def as_python(record: dict[str, Any]) -> str:
@@ -16,71 +38,64 @@ def as_python(record: dict[str, Any]) -> str:
     Returns
     -------
     code : str
-        It leaves the superpixels in ``labels``.
+        It leaves the superpixels in ``labels``. One call of `superpixels` where that
+        is all there is to it; otherwise `replay` with the record.
     """
-    lines = ["import napari_paf", ""]
     image = f"viewer.layers[{record['image_layer']!r}].data"
-    zoom = record.get("zoom") or []
-    if any(factor != 1 for factor in zoom):
-        lines.append(
-            f"# A lower level of the image: its pixels are {zoom[-1]:g} times as wide."
+    if any(factor != 1 for factor in record["zoom"]):
+        shape = tuple(record["image_shape"])
+        image = f"next(d for d in {image} if d.shape[:{len(shape)}] == {shape})"
+    elif record.get("multiscale"):
+        image += "[0]"
+    mask = record["mask_layer"]
+    masked = "" if mask is None else f"mask = viewer.layers[{mask!r}].data\n"
+    plain = not (record["loop_axes"] or record["outlines"] or masked)
+    if not plain or record["channels"] == "grey":
+        kept = {key: record[key] for key in _NEEDED if key in record}
+        return (
+            "from napari_paf.replay import replay\n\n"
+            f"record = {pformat(kept, sort_dicts=False, width=80)}\n"
+            f"image = {image}\n{masked}"
+            f"labels = replay(image, record{', mask=mask' if masked else ''})\n"
         )
-        image = f"next(level for level in {image} if level.shape[:{len(zoom)}] == "
-        image += f"{tuple(record['image_shape'])})"
-    lines.append(f"image = {image}{_index(record)}")
-    options = []
-    channel_axis = _channel_axis(record)
-    if channel_axis is not None:
-        options.append(f"channel_axis={channel_axis}")
-    options += [
-        f"model={record['model']!r}",
-        f"balance={record['balance']!r}",
-        f"connectivity={record['connectivity']!r}",
-    ]
-    if record.get("mask_layer") is not None:
-        lines.append(f"mask = viewer.layers[{record['mask_layer']!r}].data")
-        options.append("mask=mask")
-    if record.get("spacing") is not None:
-        options.append(f"spacing={tuple(record['spacing'])!r}")
-    options.append(f"device={record['device']!r}")
     name, number, end = "superpixels", record["n_segments"], ")"
     if record["function"] == "superpixel_hierarchy":
         name, number = "superpixel_hierarchy", record["hierarchy_n_segments"]
         end = f").labels({record['n_segments']})"
-    lines.append(f"labels = napari_paf.{name}(")
-    lines += [f"    {argument}," for argument in ("image", number, *options)]
-    lines.append(end)
-    return "\n".join(lines) + "\n"
+    options = {"channel_axis": _channel_axis(record)}
+    for key in ("model", "balance", "connectivity", "spacing", "device"):
+        options[key] = record[key]
+    lines = ["import numpy as np", "import napari_paf", ""]
+    lines.append(f"image = np.asarray({image}{_index(record)})")
+    lines += [f"labels = napari_paf.{name}(", "    image,", f"    {number},"]
+    lines += [f"    {k}={v!r}," for k, v in options.items() if v is not None]
+    return "\n".join([*lines, end]) + "\n"
 
 
 def _index(record: dict[str, Any]) -> str:
     """Return what is taken of the layer's array, as it is written."""
-    ndim = len(record["image_shape"])
-    window = {axis: (start, stop) for axis, start, stop in record.get("window") or ()}
+    window = {axis: (start, stop) for axis, start, stop in record["window"] or ()}
+    channels = record["channels"]
     position = iter(record["plane"])
     parts = []
-    for axis in range(ndim):
+    for axis in range(len(record["image_shape"])):
         if axis in window:
             parts.append("{}:{}".format(*window[axis]))
-        elif axis in record["plane_axes"] or axis in record["loop_axes"]:
+        elif axis in record["plane_axes"]:
             parts.append(":")
         else:
             at = next(position)
-            channels = record["channels"]
             if axis == record["channel_axis"] and channels != "view":
                 at = ":" if channels == "all" else channels
             parts.append(str(at))
-    rgb = record["channel_axis"] is None and record["channels"] is not None
-    if rgb:
-        parts.append(
-            {"red": "0", "green": "1", "blue": "2"}.get(record["channels"], ":3")
-        )
+    if record["channel_axis"] is None and channels is not None:
+        parts.append({"red": "0", "green": "1", "blue": "2"}.get(channels, ":3"))
     return "" if set(parts) <= {":"} else f"[{', '.join(parts)}]"
 
 
 def _channel_axis(record: dict[str, Any]) -> int | None:
     if record["channel_axis"] is None:
-        return -1 if record["channels"] in ("rgb", "grey") else None
+        return -1 if record["channels"] == "rgb" else None
     if record["channels"] != "all":
         return None
     before = range(record["channel_axis"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_paf.replay import to_grey
 from napari_paf.widgets._layers import Index, full_resolution
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # What the colours of an RGB layer can be reduced to.
 CHANNELS = ("rgb", "grey", "red", "green", "blue")
-_LUMINANCE = (0.2125, 0.7154, 0.0721)  # Rec. 709
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Plane:
             return pixels, None
         colours = pixels[..., :3]
         if channels == "grey":
-            return _grey(colours), None
+            return to_grey(colours), None
         if channels in ("red", "green", "blue"):
             return colours[..., ("red", "green", "blue").index(channels)], None
         return colours, -1
@@ -308,10 +308,3 @@ def mask_of(layer: Labels | None, plane: Plane) -> Mask | None:
 def _clip(coordinate: float, length: int) -> int:
     nearest = math.floor(coordinate + 0.5) if math.isfinite(coordinate) else 0
     return min(max(nearest, 0), max(length - 1, 0))
-
-
-def _grey(colours: NDArray[Any]) -> NDArray[Any]:
-    grey: NDArray[Any] = colours.astype(np.float64) @ np.array(_LUMINANCE)
-    if colours.dtype.kind in "biu":
-        grey = np.rint(grey)
-    return grey.astype(colours.dtype, copy=False)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from skimage.draw import polygon2mask
+
+from napari_paf.replay import inside_outlines
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
@@ -39,16 +40,14 @@ class Box:
         """Return which pixels of a plane lie inside the outlines, None for all."""
         if not self.outlines:
             return None
-        rows, columns = plane.spatial[-2:]
-        origin = np.array(
-            [plane.index[axis].indices(1 << 62)[0] for axis in (rows, columns)]  # type: ignore[union-attr]
+        parts = [plane.index[axis] for axis in plane.spatial]
+        return inside_outlines(
+            self.outlines,
+            plane.shape,
+            [p.start or 0 if isinstance(p, slice) else p for p in parts],
+            [plane.zoom[axis] for axis in plane.spatial],
+            plane.spatial,
         )
-        zoom = np.array([plane.zoom[axis] for axis in (rows, columns)])
-        inside = np.zeros(plane.shape[-2:], bool)
-        for outline in self.outlines:
-            points = (outline[:, (rows, columns)] + 0.5) / zoom - 0.5 - origin
-            inside |= polygon2mask(inside.shape, points)
-        return np.broadcast_to(inside, plane.shape)
 
 
 def box_in_view(layer: Image) -> Box:

@@ -90,7 +90,9 @@ def put_superpixels(
         **record,
         "image_layer": source.name,
         "image_layer_id": str(image.unique_id),
+        "image_path": image.source.path,
         "image_shape": list(plane.stack_shape),
+        "multiscale": bool(image.multiscale),
         "finished": datetime.now(UTC).isoformat(),
     }
     earlier = [] if keep_previous else results_of(viewer, image)
