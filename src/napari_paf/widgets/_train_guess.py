@@ -57,6 +57,20 @@ def guess_pairs(
     return sorted(pairs)
 
 
+def sounds_like_truth(name: str) -> bool:
+    """Return whether a layer's name says that it was labelled, not computed.
+
+    Examples
+    --------
+    >>> sounds_like_truth("nuclei ground truth")
+    True
+    >>> sounds_like_truth("nuclei superpixels")
+    False
+    """
+    words = _words(name)
+    return bool(words & _TRUTH) and not words & _NO_TRUTH
+
+
 def _likeness(image: str, labels: str) -> int:
     """Return how well the names fit, 0 if they do not."""
     one = _words(image) - _IMAGE - _TRUTH

@@ -13,6 +13,7 @@ from napari_paf.widgets import _warmup
 from napari_paf.widgets._as_python import as_python
 from napari_paf.widgets._axes import guess_axes, why_not_axes
 from napari_paf.widgets._checks import why_not
+from napari_paf.widgets._hierarchies import remember
 from napari_paf.widgets._layers import unwrap
 from napari_paf.widgets._live import Live
 from napari_paf.widgets._plane import mask_of, plane_in_view
@@ -331,6 +332,12 @@ class SuperpixelsWidget(SuperpixelControls):
             changed=computed.changed,
             keep_previous=self._keep,
             outlines=self.outlines.value,
+        )
+        remember(
+            layer,
+            self._source.plane,
+            computed.hierarchy,
+            self._record["n_segments"],
         )
         if not remark:
             self._live = Live(
