@@ -1,0 +1,137 @@
+"""Painting with superpixels: which pixels a stroke takes, and what they become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from skimage.draw import line_nd
+from skimage.segmentation import flood
+
+
+class SuperpixelPixels:
+    """The pixels of every superpixel of a label image, found in no time.
+
+    Parameters
+    ----------
+    labels : ndarray of int
+        Superpixels; 0 is none. Of any number of axes, and any numbers.
+
+    Examples
+    --------
+    >>> pixels = SuperpixelPixels(np.array([[1, 1, 7], [0, 1, 7]]))
+    >>> pixels.of([7])
+    array([2, 5])
+    """
+
+    def __init__(self, labels: NDArray[Any]) -> None:
+        self.labels = labels
+        flat = labels.reshape(-1)
+        self._order = np.argsort(flat, kind="stable")
+        in_order = flat[self._order]
+        starts = np.flatnonzero(np.r_[True, in_order[1:] != in_order[:-1]])
+        self._known = in_order[starts]
+        self._starts = np.append(starts, flat.size)
+
+    def of(self, chosen: Iterable[int]) -> NDArray[np.intp]:
+        """Return the flat indices of the pixels of some superpixels, rising."""
+        parts = []
+        for label in chosen:
+            at = int(np.searchsorted(self._known, label))
+            if label != 0 and at < len(self._known) and self._known[at] == label:
+                parts.append(self._order[self._starts[at] : self._starts[at + 1]])
+        if not parts:
+            return np.zeros(0, np.intp)
+        return np.sort(np.concatenate(parts))
+
+    def changed(self, pixels: NDArray[np.intp], before: Iterable[int]) -> None:
+        """Take note that superpixels were split or joined.
+
+        Parameters
+        ----------
+        pixels : ndarray of int
+            All pixels of the superpixels `before`; `labels` has their new numbers.
+        before : iterable of int
+            The numbers they had.
+        """
+        flat = self.labels.reshape(-1)
+        gone = {int(label) for label in before}
+        kept = {
+            int(label): self._order[self._starts[i] : self._starts[i + 1]]
+            for i, label in enumerate(self._known)
+            if int(label) not in gone
+        }
+        for label in np.unique(flat[pixels]):
+            kept[int(label)] = pixels[flat[pixels] == label]
+        self._known = np.array(sorted(kept), self.labels.dtype)
+        parts = [kept[int(label)] for label in self._known]
+        self._order = np.concatenate(parts)
+        self._starts = np.cumsum([0, *map(len, parts)])
+
+
+def crossed(
+    labels: NDArray[Any], start: ArrayLike, stop: ArrayLike
+) -> NDArray[np.integer]:
+    """Return the superpixels that a straight stroke crosses, 0 left out.
+
+    Parameters
+    ----------
+    labels : ndarray of int
+        Superpixels.
+    start, stop : sequence of float
+        Where the stroke begins and ends, in pixels; it may lie outside.
+
+    Examples
+    --------
+    >>> crossed(np.array([[1, 1, 2, 0, 3]]), (0, 1), (0, 4))
+    array([1, 2, 3])
+    """
+    line = np.array(line_nd(np.asarray(start), np.asarray(stop), endpoint=True))
+    inside = np.all((line >= 0) & (line.T < labels.shape).T, axis=0)
+    found = np.unique(labels[tuple(line[:, inside])])
+    return np.asarray(found[found != 0])
+
+
+def paintable(
+    now: NDArray[Any],
+    label: int,
+    *,
+    erase: bool = False,
+    only_unlabelled: bool = False,
+    protect: bool = False,
+) -> NDArray[np.bool_]:
+    """Return which pixels a stroke may change.
+
+    Parameters
+    ----------
+    now : ndarray of int
+        Labels of the pixels now.
+    label : int
+        The label that is painted with.
+    erase : bool, default: False
+        Whether labels are taken away.
+    only_unlabelled : bool, default: False
+        Paint only where there is no label.
+    protect : bool, default: False
+        Leave other labels alone, also when erasing.
+
+    Examples
+    --------
+    >>> paintable(np.array([0, 1, 2]), 2, protect=True)
+    array([ True, False, False])
+    >>> paintable(np.array([0, 1, 2]), 2, erase=True, protect=True)
+    array([False, False,  True])
+    """
+    if erase:
+        return np.asarray((now == label) if protect else (now != 0))
+    if only_unlabelled or protect:
+        return np.asarray(now == 0)
+    return np.asarray(now != label)
+
+
+def same_area(target: NDArray[Any], at: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return the connected pixels that have the label of the one at `at`."""
+    area: NDArray[np.bool_] = flood(target, at, connectivity=1)
+    return area

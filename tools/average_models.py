@@ -1,0 +1,48 @@
+"""Average the weights of models that went on training from one start.
+
+Usage::
+
+    python tools/average_models.py OUTPUT MODEL MODEL ... [--regularity 0.006]
+
+Models that share a start average well, and the average is a little better than any of
+them. A model named twice counts twice. The shipped default is the average of three
+trainings on photographs (``ablate_losses.py``, cross-entropy) and, counted three times,
+one of ``train_default.py`` with ``--init default --learning-rate 6e-4``;
+``tune_default.py`` made its file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from napari_paf import load_model
+
+
+def main() -> None:
+    """Average and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--regularity", type=float, help="of the result")
+    options = parser.parse_args()
+    models = [load_model(model) for model in options.models]
+    states = [model.network.state_dict() for model in models]
+    mean = {
+        key: torch.stack([state[key].double() for state in states]).mean(0).to(value)
+        for key, value in states[0].items()
+    }
+    result = models[0]
+    result.network.load_state_dict(mean)
+    if options.regularity is not None:
+        config = dataclasses.replace(result.config, regularity=options.regularity)
+        result.config = result.network.config = config
+    result.summary["averaged"] = [model.name for model in models]
+    result.save(options.output)
+
+
+if __name__ == "__main__":
+    main()
