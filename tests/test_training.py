@@ -357,6 +357,7 @@ def test_looking_takes_no_more_than_a_quarter_of_the_time() -> None:
     schedule.step = 1
     schedule._start -= 10
     assert not schedule.looks(1)
+    assert not schedule.stops(None)
     schedule._start -= 6
     assert schedule.looks(1)
 

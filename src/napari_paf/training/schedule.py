@@ -43,8 +43,11 @@ class Schedule:
 
     def start(self) -> None:
         """Start the clock, or go on from `elapsed`."""
-        self._start = time.monotonic() - self.elapsed
+        self._go_on()
         self._looked = self.elapsed
+
+    def _go_on(self) -> None:
+        self._start = time.monotonic() - self.elapsed
 
     def tick(self) -> None:
         """Read the clock."""
@@ -76,7 +79,7 @@ class Schedule:
         if self.fraction >= 1:
             return True
         stops = should_stop is not None and should_stop()
-        self.start()
+        self._go_on()
         return stops
 
     def looks(self, every: int) -> bool:
