@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+import dask.array as da
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import QApplication
 from napari_paf import load_model, train_affinity
 from napari_paf.affinity.model_store import save_user_model, user_models
 from napari_paf.training.loop import Training
+from napari_paf.widgets import _train_preview
 from napari_paf.widgets._train_read import Source, evenly, read_samples
 
 
@@ -109,6 +111,24 @@ def test_preview_follows_in_place_and_is_kept_on_request(open_training, cells, q
     assert preview.editable
     widget.pairs.guess()
     assert [labels.name for _, labels in widget.pairs.value] == ["cells 0 labels"]
+
+
+def test_preview_of_the_middle_of_a_large_multiscale_image(
+    open_training, cells, run, monkeypatch
+):
+    monkeypatch.setattr(_train_preview, "LONGEST", 16)
+    image, labels = cells
+    viewer, widget = open_training(steps=1)
+    levels = [image, image[::2, ::2]]
+    viewer.add_image(levels, name="large", multiscale=True, scale=(2, 2))
+    viewer.add_labels(da.from_array(labels), name="large labels", scale=(2, 2))
+    assert len(widget.pairs.value) == 1
+    widget.keep_preview.value = True
+    run(widget)
+    preview = viewer.layers["large training preview"]
+    assert preview.data.shape == (16, 16)
+    np.testing.assert_array_equal(preview.translate, (2 * 12, 2 * 16))
+    assert list(user_models()) == ["large model"]
 
 
 def test_several_pairs_grey_and_rgb(open_training, cells, run):

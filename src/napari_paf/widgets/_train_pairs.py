@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -23,6 +21,7 @@ from qtpy.QtWidgets import (
 from napari_paf.widgets._choices import ChoiceBox
 from napari_paf.widgets._layers import full_resolution, unwrap
 from napari_paf.widgets._results import KEY
+from napari_paf.widgets._rows_area import RowsArea
 from napari_paf.widgets._train_guess import Candidate, guess_pairs
 from napari_paf.widgets._train_texts import TOOLTIPS
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 Pair = tuple[Image, Labels]
-_MOST_ROWS_SHOWN = 4
 PREVIEW = "training preview"
 _COMPUTED = ("superpixels", "superpixel_hierarchy", PREVIEW)  # in a layer's record
 
@@ -142,7 +140,7 @@ class PairsTable(QWidget):
         self._grid.setColumnStretch(1, 1)
         for column, title in enumerate(("Image", "Labels")):
             self._grid.addWidget(QLabel(title), 0, column)
-        self._scroll = _RowsArea(self._grid_widget)
+        self._scroll = RowsArea(self._grid_widget)
         buttons = QHBoxLayout()
         buttons.addWidget(self.add_button)
         buttons.addWidget(self.guess_button)
@@ -247,59 +245,6 @@ class PairsTable(QWidget):
             self._grid.removeWidget(part)
             part.hide()
             part.deleteLater()
-
-
-class _RowsArea(QScrollArea):
-    """Shows some rows; more of them scroll."""
-
-    def __init__(self, rows: QWidget) -> None:
-        super().__init__()
-        self.setWidget(rows)
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._n_shown = 1
-
-    def fit(self, n_rows: int) -> None:
-        """Be as high as the heading and the rows, or some of them."""
-        self._n_shown = min(n_rows, _MOST_ROWS_SHOWN)
-        self.setVerticalScrollBarPolicy(
-            Qt.ScrollBarPolicy.ScrollBarAsNeeded
-            if n_rows > self._n_shown
-            else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
-        )
-        self.updateGeometry()
-
-    def show_end(self) -> None:
-        """Scroll to the last row."""
-        bar = self.verticalScrollBar()
-        if bar is not None:
-            bar.rangeChanged.connect(lambda _, end: bar.setValue(end))
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Follow the rows when they change their size, as with another theme."""
-        if event is not None and event.type() == QEvent.Type.LayoutRequest:
-            self.updateGeometry()
-        return bool(super().eventFilter(watched, event))
-
-    def sizeHint(self) -> QSize:
-        """Say how large the rows would like to be."""
-        rows = self.widget()
-        grid = None if rows is None else rows.layout()
-        assert isinstance(grid, QGridLayout)
-        heights: dict[int, int] = {}
-        for number in range(grid.count()):
-            item, (row, *_) = grid.itemAt(number), grid.getItemPosition(number)
-            if item is not None and row is not None:
-                heights[row] = max(heights.get(row, 0), item.sizeHint().height())
-        shown = [heights[row] for row in sorted(heights)][: 1 + self._n_shown]
-        height = sum(shown) + (len(shown) - 1) * grid.verticalSpacing()
-        return QSize(200, height + 5)  # focus frames and such
-
-    def minimumSizeHint(self) -> QSize:
-        """Say how small the rows may be: no smaller."""
-        return self.sizeHint()
 
 
 def spatial_shape(layer: Image | Labels) -> tuple[int, ...]:
