@@ -54,6 +54,7 @@ def main() -> None:
         path = arguments.output / f"{shot.name}.png"
         take(shot, path, arguments.model)
         print(path)
+    take_comparison(arguments.output / "compare.png", arguments.model)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_PAF_MODELS"] = folder  # without models of one's own
         take_training(arguments.output / "training.png")
@@ -104,6 +105,37 @@ def take_training(path: Path) -> None:
     print(path)
     widget.cancel()
     wait_for_end(widget)
+    viewer.close()
+    let_it_draw()
+
+
+def take_comparison(path: Path, model: str) -> None:
+    """Measure superpixels and their hierarchy, and save what is seen then."""
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.window.resize(*SIZE)
+    viewer.open_sample("napari-paf", "nuclei_fluorescence")
+    _, superpixels = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixels")
+    for name in ("gradient", model):
+        superpixels.model.value = name
+        superpixels.n_segments.value = 200
+        superpixels.keep_previous.value = True
+        superpixels.run()
+        wait_for_end(superpixels)
+        viewer.layers[-1].name = f"{name} model"
+    viewer.window.remove_dock_widget(superpixels)
+    viewer.layers["gradient model"].visible = False
+    _, widget = viewer.window.add_plugin_dock_widget(
+        "napari-paf", "Compare with ground truth"
+    )
+    for start in (widget.run, widget.run_curve):
+        start()
+        wait_for_end(widget)
+    if not widget.curves:
+        raise SystemExit(f"compare: {widget.message}")
+    viewer.reset_view()
+    let_it_draw()
+    imageio.imwrite(path, viewer.screenshot(canvas_only=False, flash=False))
+    print(path)
     viewer.close()
     let_it_draw()
 
