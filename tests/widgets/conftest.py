@@ -129,7 +129,7 @@ def _fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what the widget remembers of earlier tests."""
     from napari_paf.widgets import _superpixel_controls
 
-    monkeypatch.setattr(_superpixel_controls, "_remembered", {})
+    monkeypatch.setattr(_superpixel_controls, "REMEMBERED_VALUES", {})
 
 
 @pytest.fixture(autouse=True)

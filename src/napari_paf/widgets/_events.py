@@ -60,6 +60,7 @@ class Ties:
         self.viewer = Connections()
         self.names = Connections()
         self.layers = Connections()
+        self.region = Connections()
         self.run: Any = None
 
     def cut(self) -> None:
@@ -67,6 +68,7 @@ class Ties:
         self.viewer.disconnect()
         self.names.disconnect()
         self.layers.disconnect()
+        self.region.disconnect()
         if self.run is not None:
             self.run.abandon()
             self.run = None

@@ -42,11 +42,11 @@ class Live:
         self._region = region_in(layer, plane)
         self._hierarchy = hierarchy
         self._drawn = drawn.copy()  # the layer may own the other
-        self._settings = settings
+        self.settings = settings
 
     def is_for(self, settings: dict[str, Any]) -> bool:
         """Whether only the number of superpixels differs from the run's."""
-        return {**settings, "n_segments": 0} == {**self._settings, "n_segments": 0}
+        return {**settings, "n_segments": 0} == {**self.settings, "n_segments": 0}
 
     def is_of(self, layers: Any) -> bool:
         """Whether the result is still among the layers of a viewer."""
@@ -58,6 +58,8 @@ class Live:
         layer = self._layer()
         if layer is None or layer.metadata[KEY]["n_segments"] == n_segments:
             return ""
+        if not isinstance(layer.data, np.ndarray):
+            return EDITED
         view = layer.data[self._region]
         if not _equal(view, self._plane.spread(self._drawn)):
             return EDITED
@@ -70,7 +72,7 @@ class Live:
             "n_segments": n_segments,
             # A run for n_segments would weigh sizes otherwise and differ.
             "function": "superpixel_hierarchy",
-            "hierarchy_n_segments": self._settings["n_segments"],
+            "hierarchy_n_segments": self.settings["n_segments"],
         }
         layer.metadata = {**layer.metadata, KEY: record}
         return ""

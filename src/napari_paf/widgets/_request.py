@@ -90,6 +90,7 @@ class Request:
     connectivity: int
     device: str
     unique: bool = True
+    axes: str = ""
 
     def __call__(self, progress: Progress) -> Computed:
         """Read the image and compute its superpixels."""
@@ -165,6 +166,7 @@ class Request:
             "version": __version__,
             "plane": list(plane.position),
             "plane_axes": list(plane.spatial),
+            "axes": self.axes,
             "loop_axes": list(plane.loop),
             "channel_axis": plane.channel_axis,
             "channels": self.channels if choice else None,

@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from napari_paf.widgets._plane import Plane
 
 # What a new widget starts with: as it was last set in this session.
-_remembered: dict[str, Any] = {}
+REMEMBERED_VALUES: dict[str, Any] = {}
 REMEMBERED = (
     "n_segments",
     "model",
     "balance",
     "connectivity",
+    "device",
     "unique",
     "outlines",
     "keep_previous",
@@ -55,10 +56,10 @@ class SuperpixelControls(DockedWidget):
         self._lay_out()
         for name in REMEMBERED:
             control = getattr(self, name)
-            if name in _remembered:
-                control.value = _remembered[name]
+            if name in REMEMBERED_VALUES and name != "device":  # offered later
+                control.value = REMEMBERED_VALUES[name]
             control.changed.connect(
-                lambda value, name=name: _remembered.__setitem__(name, value)
+                lambda value, name=name: REMEMBERED_VALUES.__setitem__(name, value)
             )
 
     def _make_controls(self) -> None:

@@ -55,6 +55,7 @@ CONNECTIVITY = {
     3: [("6: common face", 1), ("18: face or edge", 2), ("26: face to corner", 3)],
 }
 NOT_RECORDED = "Choose a labels layer that the Superpixels widget made."
+NEEDS_RUN = "Other settings have changed since the last run: press Run to see them."
 NO_SHAPE = "Draw a rectangle, an ellipse or a polygon, or choose another part."
 NOTHING_TO_COPY = "Run first: there is nothing to copy yet."
 HELP = "https://github.com/napari-paf/napari-paf/blob/main/docs/superpixels_widget.md"

@@ -11,23 +11,17 @@ from qtpy.QtWidgets import QApplication
 
 from napari_paf.widgets import _warmup
 from napari_paf.widgets._as_python import as_python
-from napari_paf.widgets._axes import guess_axes, why_not_axes
-from napari_paf.widgets._checks import why_not
 from napari_paf.widgets._hierarchies import remember
 from napari_paf.widgets._layers import unwrap
 from napari_paf.widgets._live import Live
-from napari_paf.widgets._plane import mask_of, plane_in_view
-from napari_paf.widgets._region import box_in_view, box_of_shapes
+from napari_paf.widgets._plane import mask_of
 from napari_paf.widgets._request import Request
 from napari_paf.widgets._results import KEY, Source, put_superpixels, results_of
-from napari_paf.widgets._superpixel_controls import SuperpixelControls
+from napari_paf.widgets._superpixel_follower import SuperpixelFollower
 from napari_paf.widgets._texts import (
-    DEVICES,
-    NO_IMAGE,
-    NO_SHAPE,
+    NEEDS_RUN,
     NOT_RECORDED,
     NOTHING_TO_COPY,
-    drawn,
     failure,
     outcome,
 )
@@ -37,15 +31,13 @@ if TYPE_CHECKING:
     from napari import Viewer
 
     from napari_paf.widgets._plane import Plane
-    from napari_paf.widgets._region import Box
     from napari_paf.widgets._request import Computed
-    from napari_paf.widgets._warmup import Backends
     from napari_paf.widgets._worker import JobWorker
 
 _logger = logging.getLogger(__name__)
 
 
-class SuperpixelsWidget(SuperpixelControls):
+class SuperpixelsWidget(SuperpixelFollower):
     """Compute superpixels of an image and show them as labels.
 
     The parameters are attributes with a ``value``, named as the arguments of
@@ -83,18 +75,10 @@ class SuperpixelsWidget(SuperpixelControls):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._run: Run | None = None
-        self._plane: Plane | None = None
-        self._box: Box | None = None
         self._source: Source | None = None
         self._record: dict[str, Any] = {}
         self._keep = False
-        self._live: Live | None = None
         self._outcome = ""
-        self._offer_backends(_warmup.known)
-        self._recheck = QTimer(self)
-        self._recheck.setSingleShot(True)
-        self._recheck.timeout.connect(self._update)
         # Fast drags are drawn once for each turn of the window's loop.
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
@@ -160,22 +144,10 @@ class SuperpixelsWidget(SuperpixelControls):
         """
         layer = unwrap(layer or self._viewer.layers.selection.active)
         record = {} if layer is None else layer.metadata.get(KEY) or {}
-        if "n_segments" not in record:
+        if "plane_axes" in record:
+            self._take_over(record)
+        else:
             show_error(NOT_RECORDED)
-            return
-        for image in self.image_layer.choices:
-            if image is not None and str(image.unique_id) == record.get(
-                "image_layer_id"
-            ):
-                self.image_layer.value = image
-        if record["loop_axes"]:
-            self.extent.value = "planes"
-        elif len(record["plane_axes"]) == 3:
-            self.extent.value = "volume"
-        for name in ("channels", "model", "balance", "connectivity", "device"):
-            if record.get(name) is not None:
-                getattr(self, name).value = record[name]
-        self.n_segments.value = record["n_segments"]
 
     def copy_as_python(self) -> str:
         """Copy the lines that compute the last result again, and return them."""
@@ -193,113 +165,13 @@ class SuperpixelsWidget(SuperpixelControls):
     # Building ---------------------------------------------------------------
 
     def _connect(self) -> None:
-        layers, dims = self._viewer.layers, self._viewer.dims
-        for name in ("inserted", "removed", "reordered"):
-            emitter = getattr(layers.events, name)
-            self._ties.viewer.connect(emitter, self._refresh_layers)
-        active = layers.selection.events.active
-        self._ties.viewer.connect(active, self._refresh_layers)
-        for name in ("current_step", "order", "ndisplay"):
-            self._ties.viewer.connect(getattr(dims.events, name), self._update)
-        self.image_layer.changed.connect(self._watch_layers)
-        self.mask_layer.changed.connect(self._watch_layers)
-        for name in ("n_segments", "balance", "connectivity", "channels", "unique"):
-            getattr(self, name).changed.connect(self._update)
-        for name in ("extent", "region", "level", "axes"):
-            getattr(self, name).changed.connect(self._offer_again)
+        self._follow()
         self.load_button.clicked.connect(lambda: self.load())
         self.copy_button.clicked.connect(lambda: self.copy_as_python())
         self.n_segments.changed.connect(lambda _: self._redraw.start(0))
         self.outlines.changed.connect(self._show_outlines)
         self.run_button.clicked.connect(lambda: self.run())
         self.cancel_button.clicked.connect(lambda: self.cancel())
-
-    # Keeping up with the viewer ----------------------------------------------
-
-    def _refresh_layers(self, event: Any = None) -> None:
-        self._ties.names.disconnect()
-        for layer in self._viewer.layers:
-            self._ties.names.connect(layer.events.name, self._refresh_layers)
-        self.image_layer.refresh()
-        self.mask_layer.refresh()
-        self._offer_for(self.image_layer.value)
-        if self._live is not None and not self._live.is_of(self._viewer.layers):
-            self._live = None  # gives its memory back
-        self._update()
-
-    def _offer_again(self, value: Any = None) -> None:
-        """Offer what there is to choose from by now, and look again."""
-        self._offer_for(self.image_layer.value)
-        self._update()
-
-    def _watch_layers(self, value: Any = None) -> None:
-        """Follow what happens to the chosen layers' data."""
-        self._live = None
-        self._ties.layers.disconnect()
-        image, mask = self.image_layer.value, self.mask_layer.value
-        if image is not None:
-            self._ties.layers.connect(image.events.data, self._update_soon)
-            self._ties.layers.connect(image.events.scale, self._update_soon)
-            self._ties.layers.connect(image.events.axis_labels, self._guess_axes)
-            self._guess_axes()
-        if mask is not None:
-            self._ties.layers.connect(mask.events.data, self._update_soon)
-            self._ties.layers.connect(mask.events.labels_update, self._update_soon)
-        self._update()
-
-    def _guess_axes(self, event: Any = None) -> None:
-        layer = self.image_layer.value
-        self.axes.value = guess_axes(layer.ndim, layer.axis_labels)
-        self._offer_again()
-
-    def _update_soon(self, event: Any = None) -> None:
-        self._live = None  # made from other pixels
-        self._recheck.start(0)
-
-    def _update(self, event: Any = None) -> None:
-        """Look at what is in view and whether superpixels of it can be had."""
-        self._plane, self._box, reason = self._look()
-        self._show_plane(self._plane, self.image_layer.value)
-        if self._plane is not None and not reason:
-            reason = why_not(
-                self._plane,
-                mask_of(self.mask_layer.value, self._plane),
-                n_segments=self.n_segments.value,
-                balance=self.balance.value,
-                connectivity=self.connectivity.value,
-            )
-        self._panel.set_reason(reason)
-
-    def _look(self) -> tuple[Plane | None, Box | None, str]:
-        """Return what is to be divided, or why that cannot be said."""
-        layer = self.image_layer.value
-        if layer is None:
-            return None, None, NO_IMAGE
-        reason = why_not_axes(self.axes.value, layer.ndim)
-        if reason:
-            return None, None, reason
-        box = None
-        if self.region.value == "view":
-            box = box_in_view(layer)
-        elif self.region.value is not None:
-            box = box_of_shapes(self.region.value, layer)
-            if box is None:
-                return None, None, NO_SHAPE
-        plane = plane_in_view(
-            layer,
-            self._viewer.dims,
-            axes=self.axes.value,
-            extent=self.extent.value,
-            level=self.level.value or 0,
-            box=box,
-        )
-        return plane, box, ""
-
-    def _offer_backends(self, backends: Backends) -> None:
-        self.model.set_names(backends.models)
-        self.device.set_choices(
-            ((DEVICES.get(name, name), name) for name in backends.devices), "auto"
-        )
 
     def _show_outlines(self, outlines: bool) -> None:
         if self.image_layer.value is not None:
@@ -320,6 +192,7 @@ class SuperpixelsWidget(SuperpixelControls):
             connectivity=self.connectivity.value,
             device=self.device.value,
             unique=self.unique.value,
+            axes=self.axes.value,
         )
 
     def _on_done(self, computed: Computed) -> None:
@@ -356,10 +229,14 @@ class SuperpixelsWidget(SuperpixelControls):
         plane = self._plane
         if self._live is None or plane is None or self._run is not None:
             return
-        if self._live.is_for(self._make_request(plane).record()):
-            n_segments = self.n_segments.value
-            remark = self._live.redraw(n_segments)
-            self._panel.set_running(False, remark or drawn(n_segments))
+        settings = self._make_request(plane).record()
+        if self.region.value == "view":  # may have moved on since
+            settings["window"] = self._live.settings["window"]
+        remark = NEEDS_RUN
+        if self._live.is_for(settings):
+            remark = self._live.redraw(self.n_segments.value)
+        if remark:
+            self._panel.set_running(False, remark)
 
     def _on_failed(self, error: Exception) -> None:
         self._outcome = failure(error)
