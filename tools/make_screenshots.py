@@ -54,6 +54,7 @@ def main() -> None:
         path = arguments.output / f"{shot.name}.png"
         take(shot, path, arguments.model)
         print(path)
+    take_painting(arguments.output / "painter.png", arguments.model)
     take_comparison(arguments.output / "compare.png", arguments.model)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_PAF_MODELS"] = folder  # without models of one's own
@@ -81,6 +82,39 @@ def take(shot: Shot, path: Path, model: str) -> None:
     viewer.reset_view()
     let_it_draw()
     imageio.imwrite(path, viewer.screenshot(canvas_only=False, flash=False))
+    viewer.close()
+    let_it_draw()
+
+
+def take_painting(path: Path, model: str) -> None:
+    """Paint some objects with superpixels, and save what is seen then."""
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.window.resize(*SIZE)
+    viewer.open_sample("napari-paf", "histology_rgb")
+    image = viewer.layers["histology_rgb"]
+    for layer in list(viewer.layers):
+        if layer is not image:
+            viewer.layers.remove(layer)
+    _, superpixels = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixels")
+    superpixels.model.value = model
+    superpixels.n_segments.value = 300
+    superpixels.run()
+    wait_for_end(superpixels)
+    viewer.window.remove_dock_widget(superpixels)
+    _, painter = viewer.window.add_plugin_dock_widget(
+        "napari-paf", "Superpixel painter"
+    )
+    painter.on.setChecked(True)
+    for label, centre in enumerate(
+        [(40, 75), (48, 285), (80, 190), (115, 35), (130, 270), (165, 100)], start=1
+    ):
+        painter.label.value = label
+        painter.paint(image.data_to_world(centre))
+    viewer.reset_view()
+    let_it_draw()
+    imageio.imwrite(path, viewer.screenshot(canvas_only=False, flash=False))
+    print(path)
+    painter.on.setChecked(False)
     viewer.close()
     let_it_draw()
 
