@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QWidget
 
+from napari_paf.widgets import _preferences
 from napari_paf.widgets._events import Ties
 
 
@@ -19,6 +20,7 @@ class DockedWidget(QWidget):
         self._docked = False
         self._ties = Ties()
         self.destroyed.connect(self._ties.cut)
+        _preferences.follow()
 
     def event(self, event: QEvent | None) -> bool:
         """Notice when napari takes the widget out of its dock for good."""

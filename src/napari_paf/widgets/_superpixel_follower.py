@@ -11,6 +11,7 @@ from napari_paf.widgets import _warmup
 from napari_paf.widgets._axes import guess_axes, why_not_axes
 from napari_paf.widgets._checks import why_not
 from napari_paf.widgets._plane import mask_of, plane_in_view
+from napari_paf.widgets._preferences import preferred_device
 from napari_paf.widgets._region import box_in_view, box_of_shapes
 from napari_paf.widgets._superpixel_controls import (
     REMEMBERED_VALUES,

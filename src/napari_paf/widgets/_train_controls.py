@@ -11,6 +11,7 @@ from napari_paf.widgets import _warmup
 from napari_paf.widgets._choices import ChoiceBox, InitBox
 from napari_paf.widgets._docked import DockedWidget
 from napari_paf.widgets._form import Form, help_button
+from napari_paf.widgets._preferences import preferred_device
 from napari_paf.widgets._texts import DEVICES
 from napari_paf.widgets._train_models import OwnModels
 from napari_paf.widgets._train_pairs import PairsTable
@@ -117,6 +118,7 @@ class TrainControls(DockedWidget):
     def _offer_backends(self, backends: Backends) -> None:
         self.init.set_names(backends.models)
         self.device.set_choices(
-            ((DEVICES.get(name, name), name) for name in backends.devices), "auto"
+            ((DEVICES.get(name, name), name) for name in backends.devices),
+            preferred_device(backends.devices),
         )
         self.own_models.refresh()

@@ -51,6 +51,13 @@ def warm_up(on_ready: Callable[[Backends], None]) -> None:
         _worker.start()
 
 
+def expect_device(device: str) -> None:
+    """Offer a device until it is known which ones there are."""
+    global known
+    if not _finished and device not in known.devices:
+        known = replace(known, devices=(*known.devices, device))
+
+
 def models_changed() -> None:
     """Offer the models that there are now, in all widgets that are open."""
     global known
