@@ -105,9 +105,9 @@ def take_painting(path: Path, model: str) -> None:
         "napari-paf", "Superpixel painter"
     )
     painter.on.setChecked(True)
-    for label, centre in enumerate(
-        [(40, 75), (48, 285), (80, 190), (115, 35), (130, 270), (165, 100)], start=1
-    ):
+    nuclei = [(149, 192), (57, 188), (60, 137), (101, 248), (129, 97), (200, 113)]
+    nuclei += [(198, 139), (143, 59), (151, 244), (71, 81)]
+    for label, centre in enumerate(nuclei, start=1):
         painter.label.value = label
         painter.paint(image.data_to_world(centre))
     viewer.reset_view()
