@@ -285,6 +285,26 @@ def test_curve_over_n(with_hierarchy, run, truth, qtbot):
         assert len(drawn["squares"].x) == 1
 
 
+def test_answers_to_other_questions_go_away(with_hierarchy, run, qtbot):
+    viewer, widget, _ = with_hierarchy
+    run(widget)
+    widget.run_curve()
+    qtbot.waitUntil(lambda: widget.worker is None)
+    run(widget)  # the same again
+    assert widget.curves
+    assert len(widget.results) == 2
+    widget.tolerance.value = 3
+    run(widget)
+    assert not widget.curves
+    assert not widget.plot.curves
+    viewer.layers["truth"].data_setitem((np.array([0]), np.array([0])), 9)
+    widget.run_curve()
+    qtbot.waitUntil(lambda: widget.worker is None)
+    assert widget.curves
+    assert not widget.results
+    assert widget.table.rowCount() == 0
+
+
 def test_copy_and_csv(with_hierarchy, run, qtbot, tmp_path):
     _, widget, _ = with_hierarchy
     run(widget)

@@ -100,6 +100,7 @@ class CompareWidget(CompareControls):
         self._measured: list[Measured] = []
         self._changed = ""
         self._outcome = ""
+        self._question: object = None  # what results and curves answer
         self._image_picked = self._guessing = False
         self._recheck = QTimer(self)
         self._recheck.setSingleShot(True)
@@ -296,6 +297,17 @@ class CompareWidget(CompareControls):
             sides.append(Side(layer.name, plane, tuple(found), seen, sizes))
         return sides, ""
 
+    def _ask(self) -> object:
+        """Return what is asked, to see whether it is the same as before."""
+        layers = (*self.labels_layer.value, None, *self.truth_layer.value)
+        planes = (self._plane_of(layer).index for layer in self.labels_layer.value)
+        return (
+            [id(layer) for layer in (*layers, self.image_layer.value)],
+            [str(index) for index in planes],
+            self.unlabelled.value,
+            self.tolerance.value,
+        )
+
     # A run ---------------------------------------------------------------------
 
     def _start(self, layers: list[Labels], *, curve: bool) -> None:
@@ -324,6 +336,11 @@ class CompareWidget(CompareControls):
         run.cancelled.connect(self._on_cancelled)
         run.ended.connect(self._on_ended)
         self._run = self._ties.run = run
+        question = self._ask()
+        if self._changed or question != self._question:
+            # Figures that answer other questions must not stand side by side.
+            self.results, self.curves = [], []
+        self._question = question
         self._changed = self._outcome = ""
         self._panel.set_running(True)
         self._update()
@@ -338,12 +355,12 @@ class CompareWidget(CompareControls):
             self.curves = compared.curves
         else:
             self.results = compared.rows
-            self.show_results(compared.rows)
             shown = True
             for of, leaks in zip(self._measured, compared.leaks, strict=True):
                 if leaks is not None:
                     put_leaks(self._viewer, of, leaks, visible=shown)
                     shown = False
+        self.show_results(self.results)
         self.show_curves(self._rows())
 
     def _on_failed(self, error: Exception) -> None:
