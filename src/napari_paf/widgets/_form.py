@@ -75,8 +75,8 @@ class Form(QWidget):
         both = QWidget()
         layout = QHBoxLayout(both)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(native, 1)
-        layout.addWidget(control.native, 1)
+        layout.addWidget(native, 4)
+        layout.addWidget(control.native, 5)  # room for seven digits
         self._grid.addWidget(both, row, 1)
 
     def add_folded(self, part: QWidget) -> None:
