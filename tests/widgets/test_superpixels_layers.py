@@ -80,6 +80,19 @@ def test_huge_multiscale_image_does_not_stall(open_widget, computing, run):
     np.testing.assert_allclose(result.scale, 30_000 / 468)
 
 
+def test_huge_image_of_one_level_offers_the_view(open_widget, computing, run):
+    viewer, widget = open_widget(np.zeros((8, 8)))
+    huge = da.zeros((30_000, 30_000), dtype=np.uint8, chunks=1000)
+    layer = viewer.add_image(huge, name="huge", contrast_limits=(0, 1), visible=False)
+    assert widget.image_layer.value.name == "huge"
+    assert widget.reason.startswith("30000 \u00d7 30000 pixels are too many at once")
+    layer.corner_pixels = np.array([[100, 200], [119, 229]])
+    widget.region.value = "view"
+    assert not widget.reason
+    run(widget)
+    assert viewer.layers["huge superpixels"].data.shape == (20, 30)
+
+
 @pytest.mark.parametrize("offset", [0, 2**31])
 def test_zarr_labels_as_mask(open_widget, computing, run, offset):
     zarr = pytest.importorskip("zarr")

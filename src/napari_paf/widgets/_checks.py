@@ -13,12 +13,14 @@ from napari_paf._validation import (
     check_mask,
     check_n_segments,
 )
+from napari_paf.widgets._texts import TOO_LARGE
 
 if TYPE_CHECKING:
     from napari_paf.widgets._plane import Mask, Plane
 
 # What is larger is looked at when it is run, so that the window never stalls.
 _MOST_PIXELS_TO_READ = 2**22
+_MOST_PIXELS_AT_ONCE = 2**29
 
 
 def why_not(
@@ -35,6 +37,8 @@ def why_not(
     """
     small = plane.n_pixels * plane.n_planes <= _MOST_PIXELS_TO_READ
     n_inside = plane.n_pixels
+    if n_inside > _MOST_PIXELS_AT_ONCE:
+        return TOO_LARGE.format(" \u00d7 ".join(str(n) for n in plane.shape))
     try:
         if plane.n_pixels == 0 or (small and plane.in_memory):
             for each in plane.planes():

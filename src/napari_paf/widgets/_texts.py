@@ -56,6 +56,10 @@ CONNECTIVITY = {
 }
 NOT_RECORDED = "Choose a labels layer that the Superpixels widget made."
 NEEDS_RUN = "Other settings have changed since the last run: press Run to see them."
+TOO_LARGE = (
+    "{} pixels are too many at once: choose a part or a lower resolution under "
+    "More settings."
+)
 NO_SHAPE = "Draw a rectangle, an ellipse or a polygon, or choose another part."
 NOTHING_TO_COPY = "Run first: there is nothing to copy yet."
 HELP = "https://github.com/napari-paf/napari-paf/blob/main/docs/superpixels_widget.md"
