@@ -200,6 +200,8 @@ def test_evaluate(tmp_path):
     assert float(ours[0]["achievable_segmentation_accuracy"]) == 1
     assert "Means over 2 images" in result.stdout
     assert {"boundary_recall.png", "seconds.png"} <= set(os.listdir(plots))
+    quick = run("evaluate", tmp_path / "images", *options, "--every", "2")
+    assert "Means over 1 images" in quick.stdout
     assert "none of the files" in refusal("evaluate", tmp_path)
     assert "n_segments='x'" in refusal("evaluate", tmp_path / "images", "-n", "x")
 

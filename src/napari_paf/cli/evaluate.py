@@ -56,6 +56,9 @@ def evaluate(
     pixels_per_segment: Annotated[
         int | None, typer.Option(help="One superpixel per so many pixels, instead.")
     ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, help="Use one image of so many, for a quick look.")
+    ] = 1,
     unlabelled: Annotated[
         int | None, typer.Option(help="Label of pixels that do not count.")
     ] = None,
@@ -78,7 +81,7 @@ def evaluate(
         from napari_paf.cli._plots import check_matplotlib
 
         check_matplotlib()
-    examples = find_examples(images, truths)
+    examples = find_examples(images, truths)[::every]
     with progress_bar() as progress:
         rows = list(
             compare(
