@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
+    QSlider,
     QVBoxLayout,
     QWidget,
 )
@@ -51,6 +52,8 @@ class Form(QWidget):
         caption.setToolTip(tooltip)
         caption.setBuddy(native)
         native.setAccessibleName(label)
+        for part in native.findChildren(QSlider):  # which has the focus in its stead
+            part.setAccessibleName(label)
         # Long layer names are cut in the box rather than widening the dock.
         native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         native.setMinimumWidth(185)

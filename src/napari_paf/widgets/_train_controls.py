@@ -73,6 +73,7 @@ class TrainControls(DockedWidget):
         form.add("0 means", self.unlabelled, TOOLTIPS["unlabelled"])
         form.add("Duration", self.duration, TOOLTIPS["duration"])
         form.add_beside(self.unit, TOOLTIPS["unit"])
+        self.unit.native.setAccessibleName("Unit of the duration")
         form.add("Name", self.name, TOOLTIPS["name"])
         form.fold("More settings")
         form.add("Start from", self.init, TOOLTIPS["init"])
