@@ -51,6 +51,18 @@ def test_contributions_use_known_commands():
     assert used <= known
 
 
+def test_every_widget_is_in_a_menu_of_layers():
+    """Under Plugins napari puts them by itself."""
+    in_menus = {
+        item.command
+        for place, items in (MANIFEST.contributions.menus or {}).items()
+        if place.startswith("napari/layers/")
+        for item in items
+        if hasattr(item, "command")
+    }
+    assert {item.command for item in MANIFEST.contributions.widgets or []} <= in_menus
+
+
 def test_console_script_points_at_the_command_line():
     (script,) = metadata.entry_points(group="console_scripts", name="napari-paf")
     assert callable(script.load())
