@@ -153,6 +153,8 @@ class TrainWidget(TrainControls):
         if self._run is not None:
             self._panel.show_cancelling()
             self._run.cancel()
+        if self._request is not None:
+            self._request.steering.goes_on.set()  # wakes a training that is paused
 
     def copy_as_python(self) -> str:
         """Copy the lines that train with these settings, and return them."""
