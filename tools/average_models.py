@@ -3,9 +3,11 @@
 Usage::
 
     python tools/average_models.py OUTPUT MODEL MODEL ... [--regularity 0.006]
+    python tools/average_models.py OUTPUT MODEL --config-of default
 
 Models that share a start average well, and the average is a little better than any of
-them. A model named twice counts twice. The shipped default is the average of three
+them. A model named twice counts twice. With ``--config-of``, how logits become
+affinities is taken from another model. The shipped default is the average of three
 trainings on photographs (``ablate_losses.py``, cross-entropy) and, counted three times,
 one of ``train_default.py`` with ``--init default --learning-rate 6e-4``;
 ``tune_default.py`` made its file.
@@ -28,6 +30,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--regularity", type=float, help="of the result")
+    parser.add_argument("--config-of", help="model of the same size")
     options = parser.parse_args()
     models = [load_model(model) for model in options.models]
     states = [model.network.state_dict() for model in models]
@@ -37,9 +40,12 @@ def main() -> None:
     }
     result = models[0]
     result.network.load_state_dict(mean)
+    config = result.config
+    if options.config_of is not None:
+        config = load_model(options.config_of).config
     if options.regularity is not None:
-        config = dataclasses.replace(result.config, regularity=options.regularity)
-        result.config = result.network.config = config
+        config = dataclasses.replace(config, regularity=options.regularity)
+    result.config = result.network.config = config
     result.summary["averaged"] = [model.name for model in models]
     result.save(options.output)
 
