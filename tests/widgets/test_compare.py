@@ -190,6 +190,30 @@ def test_planes_and_volumes(open_compare, run, truth, squares):
     assert widget.worker is not None
 
 
+def test_copied_lines_measure_the_same(open_compare, run, truth, squares, grey, qtbot):
+    stack = np.stack([squares, np.roll(squares, 2, 0)])
+    viewer, widget = open_compare(
+        image=np.stack([grey, grey[::-1]]),
+        truth=np.stack([truth, np.roll(truth, 5, 1)]),
+        squares=stack,
+    )
+    widget.extent.value = "plane"
+    viewer.dims.set_current_step(0, 1)
+    widget.tolerance.value = 2
+    widget.unlabelled.value = 0
+    run(widget)
+    code = widget.copy_as_python()
+    assert QApplication.clipboard().text() == code
+    viewer.dims.set_current_step(0, 0)
+    viewer.window.remove_dock_widget(widget)
+    scope = {"viewer": viewer}
+    exec(code, scope)
+    again = scope["widget"]
+    assert again is not widget
+    qtbot.waitUntil(lambda: again.worker is None)
+    assert again.results == widget.results
+
+
 def test_a_part_of_the_truth(open_compare, run, truth, squares):
     viewer, widget = open_compare(truth=truth)
     viewer.layers["truth"].scale = (0.5, 0.5)

@@ -23,6 +23,7 @@ TOOLTIPS = {
     "was computed with them.",
     "table": "One row for each labels layer. Point at a heading to read what it means.",
     "copy": "Copy the table and the curves, to be pasted into a spreadsheet.",
+    "python": "Copy a few lines of Python that measure the same again.",
     "csv": "Write the table and the curves to a CSV file.",
 }
 # Key of the measure, heading, name, what it says.

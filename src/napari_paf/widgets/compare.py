@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QFileDialog
 
+from napari_paf.widgets._compare_as_python import as_python
 from napari_paf.widgets._compare_follower import CompareFollower
 from napari_paf.widgets._compare_leaks import Measured, put_leaks
 from napari_paf.widgets._compare_request import CompareRequest
@@ -115,6 +116,18 @@ class CompareWidget(CompareFollower):
         copy_text(text)
         return text
 
+    def copy_as_python(self) -> str:
+        """Copy the lines that measure the same again, and return them."""
+        if self.reason:
+            show_error(self.reason)
+            return ""
+        first = self.labels_layer.value[0]
+        in_view = first.ndim > 2 and self.extent.value == "plane"
+        step = self._viewer.dims.current_step if in_view else ()
+        code = as_python(self, tuple(step))
+        copy_text(code)
+        return code
+
     def save_csv(self, path: str | os.PathLike[str] | None = None) -> None:
         """Write the table and the curves to a file; asks for one by default."""
         if path is None:
@@ -134,6 +147,7 @@ class CompareWidget(CompareFollower):
         self.curve_button.clicked.connect(lambda: self.run_curve())
         self.cancel_button.clicked.connect(lambda: self.cancel())
         self.copy_button.clicked.connect(lambda: self.copy())
+        self.python_button.clicked.connect(lambda: self.copy_as_python())
         self.csv_button.clicked.connect(lambda: self.save_csv())
 
     # A run ---------------------------------------------------------------------
