@@ -35,11 +35,13 @@ class Shot:
     n_segments: int
     theme: str = "dark"
     more_settings: bool = False
+    extent: str = "plane"
 
 
 SHOTS = [
     Shot("superpixels", "histology_rgb", 400),
     Shot("superpixels-light", "em_tem_axons", 500, "light", more_settings=True),
+    Shot("superpixels-planes", "em_fibsem_3d", 60, extent="planes"),
 ]
 
 
@@ -72,6 +74,7 @@ def take(shot: Shot, path: Path, model: str) -> None:
         for button in widget.findChildren(QPushButton):
             if "More settings" in button.text():
                 button.click()
+    widget.extent.value = shot.extent
     widget.n_segments.value = shot.n_segments
     widget.model.value = model
     widget.run()

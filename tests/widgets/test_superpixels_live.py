@@ -18,6 +18,7 @@ def test_last_number_is_drawn_without_a_run(open_widget, computing, run, grey, q
         widget.n_segments.value = n_segments
     qtbot.waitUntil(lambda: layer.data.max() == 7)
     assert drawn == [7]
+    assert widget.message == "7 superpixels, from the last run."
     assert len(computing.calls) == 1
     np.testing.assert_array_equal(layer.data, computing.stripes(grey.shape, 7))
     record = layer.metadata["napari_paf"]

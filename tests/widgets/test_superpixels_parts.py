@@ -97,6 +97,7 @@ def test_volume_offers_its_neighbours(open_widget):
 def test_every_plane(by_gradient, qtbot, unique):
     image = noise(3, 12, 14)
     _, widget, layer = by_gradient(image, 10, extent="planes", unique=unique)
+    assert widget.message.startswith("10 superpixels in each of 3 planes in ")
     for number, plane in enumerate(image):
         alone = napari_paf.superpixels(plane, 10, model="gradient")
         np.testing.assert_array_equal(layer.data[number] - alone, unique * 10 * number)

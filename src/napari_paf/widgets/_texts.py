@@ -71,11 +71,12 @@ DEVICES = {
 }
 
 
-def outcome(n_segments: int, seconds: float) -> str:
+def outcome(n_segments: int, seconds: float, n_planes: int = 1) -> str:
     """Return what came of a run in plain words."""
     digits = 1 if seconds >= 1 else 2
     noun = "superpixel" if n_segments == 1 else "superpixels"
-    return f"{n_segments} {noun} in {seconds:.{digits}f} s."
+    where = f" in each of {n_planes} planes" if n_planes > 1 else ""
+    return f"{n_segments} {noun}{where} in {seconds:.{digits}f} s."
 
 
 def drawn(n_segments: int) -> str:

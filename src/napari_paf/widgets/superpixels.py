@@ -22,6 +22,7 @@ from napari_paf.widgets._texts import (
     NEEDS_RUN,
     NOT_RECORDED,
     NOTHING_TO_COPY,
+    drawn,
     failure,
     outcome,
 )
@@ -222,7 +223,9 @@ class SuperpixelsWidget(SuperpixelFollower):
             )
         if remark:
             show_info(remark)
-        self._outcome = remark or outcome(self._record["n_segments"], computed.seconds)
+        self._outcome = remark or outcome(
+            self._record["n_segments"], computed.seconds, self._source.plane.n_planes
+        )
 
     def _draw_number(self) -> None:
         """Show the chosen number of superpixels without another run."""
@@ -235,8 +238,7 @@ class SuperpixelsWidget(SuperpixelFollower):
         remark = NEEDS_RUN
         if self._live.is_for(settings):
             remark = self._live.redraw(self.n_segments.value)
-        if remark:
-            self._panel.set_running(False, remark)
+        self._panel.set_running(False, remark or drawn(self.n_segments.value))
 
     def _on_failed(self, error: Exception) -> None:
         self._outcome = failure(error)
