@@ -136,7 +136,8 @@ class CompareRequest:
             if self.leaks and leaks:
                 progress(which, f"{side.name}: where it leaks")
                 if leaking is None:
-                    leaking = np.zeros(_shape_of_all(side.plane), labels.dtype)
+                    # Bytes: napari needs seconds to colour millions of large ids.
+                    leaking = np.zeros(_shape_of_all(side.plane), np.uint8)
                 share = leaking_pixels(
                     labels, truths, unlabelled=self.unlabelled, mask=inside
                 )
@@ -144,7 +145,7 @@ class CompareRequest:
                     0 if isinstance(whole, int) else at
                     for at, whole in zip(index, side.plane.index, strict=True)
                 )
-                leaking[place] = np.where(share >= 0.5, labels, 0)
+                leaking[place] = share >= 0.5
         if not measured:
             raise ValueError(
                 f"\u201c{side.name}\u201d has no superpixel where the ground truth is "
