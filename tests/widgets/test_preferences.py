@@ -102,8 +102,12 @@ def test_a_new_folder_of_models_is_told(settings, tmp_path, qtbot):
         settings.computing.models_folder = str(tmp_path / "other")
 
 
-def test_without_the_plugin_or_in_an_older_napari(plugin_settings, monkeypatch):
-    _preferences.follow()  # the plugin is not registered
+def test_without_the_plugin_or_in_an_older_napari(monkeypatch):
+    def refuse(plugin):  # as napari does when the plugin is disabled
+        raise KeyError(plugin)
+
+    monkeypatch.setattr(napari_settings, "get_plugin_settings", refuse)
+    _preferences.follow()
     assert _preferences.preferences() is None
     monkeypatch.delattr(napari_settings, "get_plugin_settings")
     assert _preferences.preferences() is None
