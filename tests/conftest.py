@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,8 @@ settings.load_profile(
 def _same_random_numbers() -> None:
     """Seed the generators that a test may use without saying so."""
     np.random.seed(0)
+    if torch := sys.modules.get("torch"):  # not for tests that do without it
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -125,11 +125,23 @@ def real_warm_up() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fresh_session() -> None:
     """Forget what the widget remembers of earlier tests."""
-    from napari_paf.widgets import _superpixel_controls
+    from napari_paf.widgets._superpixel_controls import REMEMBERED_VALUES
 
-    monkeypatch.setattr(_superpixel_controls, "REMEMBERED_VALUES", {})
+    REMEMBERED_VALUES.clear()
+
+
+@pytest.fixture(scope="session")
+def _modules_set_aside() -> None:
+    """Load what viewers need and keep it out of every garbage collection to come."""
+    import torch  # noqa: F401
+
+    import napari_paf.widgets.painter
+    import napari_paf.widgets.superpixels  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +151,7 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     qapp = request.getfixturevalue("qapp")
+    request.getfixturevalue("_modules_set_aside")
     from napari.utils import progress
     from qtpy.QtCore import QThreadPool
     from qtpy.QtWidgets import QApplication
@@ -229,7 +242,7 @@ def open_training(
     from napari_paf.widgets import _train_request, _warmup
 
     monkeypatch.setenv("NAPARI_PAF_MODELS", str(tmp_path / "models"))
-    monkeypatch.setattr(_train_request, "SIZE", 32)
+    monkeypatch.setattr(_train_request, "_SIZE", 32)
     monkeypatch.setattr(_train_request, "_BATCH", {"cpu": 2, "gpu": 2})
     monkeypatch.setattr(_warmup, "warm_up", _warmup._loading.ready.connect)
     monkeypatch.setattr(_warmup, "known", _warmup.Backends())

@@ -13,7 +13,7 @@ import napari_paf
 from napari_paf.affinity.model_store import models_folder
 from napari_paf.affinity.predict import check_tile_memory
 from napari_paf.clustering.merging import check_n_threads
-from napari_paf.widgets import _preferences, _superpixel_controls, _warmup
+from napari_paf.widgets import _preferences, _warmup
 
 napari_settings = pytest.importorskip("napari.settings")
 if not hasattr(napari_settings, "get_plugin_settings"):
@@ -31,7 +31,6 @@ def settings(plugin_settings, npe2pm, monkeypatch):
         os.environ.pop(variable, None)
     monkeypatch.setattr(_preferences, "_ours", {})
     monkeypatch.setattr(_preferences, "_followed", None)
-    monkeypatch.setattr(_superpixel_controls, "REMEMBERED_VALUES", {})
     if "napari-paf" not in npe2pm:
         npe2pm.register(PluginManifest.from_file(MANIFEST))
     return napari_settings.get_plugin_settings("napari-paf")

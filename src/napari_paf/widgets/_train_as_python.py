@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_paf.widgets._train_read import MOST_PLANES, Source
-from napari_paf.widgets._train_request import SIZE, TrainRequest
+
+if TYPE_CHECKING:
+    from napari_paf.widgets._train_request import TrainRequest
 
 _PLANES = f'''
 def planes(image, labels):
@@ -50,7 +52,7 @@ def as_python(request: TrainRequest, layers: Sequence[tuple[str, str]]) -> str:
         "unlabelled": request.unlabelled,
         **_length(request),
         "batch": request.batch,
-        "size": SIZE,
+        "size": request.size,
         "loss": request.loss,
         "seed": request.seed,
         "device": request.device,

@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 # At most a fifth of the time goes to previews.
 _PREVIEW_PAUSE = 4
 _BATCH = {"cpu": 4, "gpu": 8}  # small steps, so that they can be ended soon
-SIZE = 160  # pixels along the edge of the parts that are learnt from
+_SIZE = 160  # pixels along the edge of the parts that are learnt from
 _threads = threading.Lock()
 _n_spared = 0
 _n_threads_before = 1
@@ -119,6 +119,11 @@ class TrainRequest:
         )
         return _BATCH["gpu" if on_card else "cpu"]
 
+    @property
+    def size(self) -> int:
+        """How many pixels there are along the edge of such a part."""
+        return _SIZE
+
     def length(self, n_pixels: int) -> dict[str, Any]:
         """Return for how long to train, as arguments of `train_affinity`.
 
@@ -128,7 +133,7 @@ class TrainRequest:
             return {"seconds": 60 * self.duration, "event_every": 10}
         steps = self.duration
         if self.unit == "epochs":
-            steps *= n_pixels / (self.batch * SIZE**2)
+            steps *= n_pixels / (self.batch * self.size**2)
         whole = max(1, round(steps))
         return {"steps": whole, "event_every": max(1, min(20, whole // 10))}
 
@@ -156,7 +161,7 @@ class TrainRequest:
             init=self.init,
             validation=held_out,
             batch=self.batch,
-            size=SIZE,
+            size=self.size,
             loss=self.loss,  # type: ignore[arg-type]
             seed=self.seed,
             device=self.device,
