@@ -31,8 +31,8 @@ class StandIn:
 
 @pytest.mark.parametrize("contour", [0, 1])
 def test_redraw(make_napari_viewer: Any, contour: int) -> None:
-    from napari_paf.widgets._live import Live
-    from napari_paf.widgets._plane import plane_in_view
+    from napari_paf.widgets.common.plane import plane_in_view
+    from napari_paf.widgets.superpixels.live import Live
 
     image = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
     hierarchy = superpixel_hierarchy(image, 2000, model="gradient")

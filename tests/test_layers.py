@@ -49,6 +49,13 @@ ARROWS = {
     "training": BASE | {"affinity", "clustering", "metrics", "training"},
     "pipeline": BASE | {"affinity", "clustering", "pipeline"},
 }
+WIDGET_ARROWS = {
+    "common": {"common"},
+    "superpixels": {"common", "superpixels"},
+    "painter": {"common", "superpixels", "painter"},
+    "train": {"common", "superpixels", "train"},
+    "compare": {"common", "superpixels", "train", "compare"},
+}
 
 
 def module_name(path: Path) -> str:
@@ -101,6 +108,15 @@ def test_arrows_between_layers_point_down(layer):
         assert parts <= ARROWS[layer], path.name
 
 
+@pytest.mark.parametrize("widget", WIDGET_ARROWS)
+def test_arrows_between_widgets_point_one_way(widget):
+    for path in layer_files(f"widgets/{widget}"):
+        start = "napari_paf.widgets."
+        used = {name for name in imports(path) if name.startswith(start)}
+        parts = {name.removeprefix(start).split(".")[0] for name in used}
+        assert parts <= WIDGET_ARROWS[widget], path.name
+
+
 @pytest.mark.parametrize("layer", ["clustering", "metrics"])
 def test_kernels_know_only_numpy_and_numba(layer):
     for path in layer_files(layer):
@@ -114,8 +130,6 @@ def test_only_widgets_import_the_viewer(path):
     outside = {name.partition(".")[0] for name in imports(path)}
     if "widgets" in path.relative_to(PACKAGE).parts:
         assert not outside & {"PyQt5", "PyQt6", "PySide2", "PySide6"}
-    elif path.name == "cli.py":  # opens the viewer for the demo, holds no widgets
-        assert not outside & (GUI - {"napari"})
     else:
         assert not outside & GUI
 

@@ -116,8 +116,18 @@ def main() -> None:
     parser.add_argument(
         "--without", nargs="*", default=[], choices=KINDS, help="kinds to leave out"
     )
+    parser.add_argument(
+        "--share",
+        nargs="*",
+        default=[],
+        metavar="KIND=SHARE",
+        help="how often kinds are drawn, other than by KINDS",
+    )
     parser.add_argument("--checkpoint", type=Path, help="go on from here if it exists")
     options = parser.parse_args()
+
+    for kind, _, share in (text.partition("=") for text in options.share):
+        KINDS[kind] = float(share), KINDS[kind][1]
 
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

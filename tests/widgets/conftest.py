@@ -113,10 +113,10 @@ def _no_warming_up(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Keep the loading of PyTorch out of tests that are not about it."""
-    from napari_paf.widgets import _warmup
+    from napari_paf.widgets.common import warmup
 
     if "real_warm_up" not in request.fixturenames:
-        monkeypatch.setattr(_warmup, "warm_up", lambda on_ready: None)
+        monkeypatch.setattr(warmup, "warm_up", lambda on_ready: None)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def real_warm_up() -> None:
 @pytest.fixture(autouse=True)
 def _fresh_session() -> None:
     """Forget what the widget remembers of earlier tests."""
-    from napari_paf.widgets._superpixel_controls import REMEMBERED_VALUES
+    from napari_paf.widgets.common.preferences import REMEMBERED_VALUES
 
     REMEMBERED_VALUES.clear()
 
@@ -239,13 +239,13 @@ def open_training(
 
     from napari_paf.affinity.model import AffinityModel
     from napari_paf.affinity.unet import AffinityUNet, UNetConfig
-    from napari_paf.widgets import _train_request, _warmup
+    from napari_paf.widgets.common import warmup
 
     monkeypatch.setenv("NAPARI_PAF_MODELS", str(tmp_path / "models"))
-    monkeypatch.setattr(_train_request, "_SIZE", 32)
-    monkeypatch.setattr(_train_request, "_BATCH", {"cpu": 2, "gpu": 2})
-    monkeypatch.setattr(_warmup, "warm_up", _warmup._loading.ready.connect)
-    monkeypatch.setattr(_warmup, "known", _warmup.Backends())
+    monkeypatch.setattr("napari_paf.widgets.train.request._SIZE", 32)
+    monkeypatch.setattr("napari_paf.widgets.train.request._BATCH", {"cpu": 2, "gpu": 2})
+    monkeypatch.setattr(warmup, "warm_up", warmup._loading.ready.connect)
+    monkeypatch.setattr(warmup, "known", warmup.Backends())
 
     def open_(
         *pairs: tuple[NDArray[Any], NDArray[Any] | None], steps: int = 4, **options: Any

@@ -13,9 +13,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_paf.leaks import leaking_pixels
 from napari_paf.metrics import evaluate
-from napari_paf.widgets._hierarchies import remember
-from napari_paf.widgets._plane import plane_in_view
-from napari_paf.widgets._results import KEY
+from napari_paf.widgets.common.plane import plane_in_view
+from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.superpixels.hierarchies import remember
 
 MEASURES = (
     "achievable_segmentation_accuracy",

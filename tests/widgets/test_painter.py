@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from napari_paf import entropy_rate_hierarchy
-from napari_paf.widgets import _hierarchies
-from napari_paf.widgets._painter_hover import NAME
-from napari_paf.widgets._painter_strokes import NO_HIERARCHY
-from napari_paf.widgets._painter_target import NO_SUPERPIXELS, OTHER_PIXELS, SAME_LAYER
+from napari_paf.widgets.painter.hover import NAME
+from napari_paf.widgets.painter.strokes import NO_HIERARCHY
+from napari_paf.widgets.painter.target import NO_SUPERPIXELS, OTHER_PIXELS, SAME_LAYER
+from napari_paf.widgets.superpixels import hierarchies
 
 
 def grid(rows=4, columns=5, side=6):
@@ -198,7 +198,7 @@ def test_finer_and_coarser(painter):
     whole = SimpleNamespace(
         bounded=False, stack_shape=(24, 30), label_index=(slice(None),) * 2
     )
-    _hierarchies._known[below] = _hierarchies.LayerHierarchy(
+    hierarchies._known[below] = hierarchies.LayerHierarchy(
         hierarchy, whole, whole.label_index, 12
     )
     widget.on.setChecked(True)

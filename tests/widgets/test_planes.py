@@ -8,8 +8,8 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
-from napari_paf.widgets._layers import moved, placement
-from napari_paf.widgets._plane import mask_of, plane_in_view
+from napari_paf.widgets.common.layers import moved, placement
+from napari_paf.widgets.common.plane import mask_of, plane_in_view
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtGui import QImage
 
-from napari_paf.widgets._plot import _COLOURS, Curve, Plot, _Scale
+from napari_paf.widgets.common.plot import _COLOURS, Curve, Plot, _Scale
 
 
 @pytest.fixture

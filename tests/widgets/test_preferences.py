@@ -13,7 +13,7 @@ import napari_paf
 from napari_paf.affinity.model_store import models_folder
 from napari_paf.affinity.predict import check_tile_memory
 from napari_paf.clustering.merging import check_n_threads
-from napari_paf.widgets import _preferences, _warmup
+from napari_paf.widgets.common import preferences, warmup
 
 napari_settings = pytest.importorskip("napari.settings")
 if not hasattr(napari_settings, "get_plugin_settings"):
@@ -29,8 +29,8 @@ def settings(plugin_settings, npe2pm, monkeypatch):
     monkeypatch.setattr(os, "environ", dict(os.environ))
     for variable in VARIABLES:
         os.environ.pop(variable, None)
-    monkeypatch.setattr(_preferences, "_ours", {})
-    monkeypatch.setattr(_preferences, "_followed", None)
+    monkeypatch.setattr(preferences, "_ours", {})
+    monkeypatch.setattr(preferences, "_followed", None)
     if "napari-paf" not in npe2pm:
         npe2pm.register(PluginManifest.from_file(MANIFEST))
     return napari_settings.get_plugin_settings("napari-paf")
@@ -39,18 +39,18 @@ def settings(plugin_settings, npe2pm, monkeypatch):
 @pytest.fixture
 def fresh_backends(monkeypatch):
     """Pretend that it is not known yet which devices there are."""
-    monkeypatch.setattr(_warmup, "known", _warmup.Backends())
-    monkeypatch.setattr(_warmup, "_finished", False)
+    monkeypatch.setattr(warmup, "known", warmup.Backends())
+    monkeypatch.setattr(warmup, "_finished", False)
 
 
 def test_defaults_change_nothing(settings):
-    _preferences.follow()
+    preferences.follow()
     assert not set(VARIABLES) & set(os.environ)
-    assert _preferences.preferred_device(["auto", "cpu"]) == "auto"
+    assert preferences.preferred_device(["auto", "cpu"]) == "auto"
 
 
 def test_changes_reach_the_computing_and_go_back(settings, tmp_path):
-    _preferences.follow()
+    preferences.follow()
     default = models_folder()
     computing = settings.computing
     computing.threads = 3
@@ -67,7 +67,7 @@ def test_changes_reach_the_computing_and_go_back(settings, tmp_path):
 
 def test_the_environment_wins(settings):
     os.environ["NAPARI_PAF_NUM_THREADS"] = "2"
-    _preferences.follow()
+    preferences.follow()
     settings.computing.threads = 5
     assert check_n_threads(None) == 2
     settings.computing.threads = 0
@@ -82,7 +82,7 @@ def test_they_are_kept_on_disk(settings, tmp_path):
     napari_settings._clear_plugin_settings_cache()
     again = napari_settings.get_plugin_settings("napari-paf")
     assert again is not settings
-    _preferences.follow()
+    preferences.follow()
     assert check_n_threads(None) == 7
 
 
@@ -96,8 +96,8 @@ def test_nonsense_is_refused(settings, name, value):
 
 
 def test_a_new_folder_of_models_is_told(settings, tmp_path, qtbot):
-    _preferences.follow()
-    with qtbot.waitSignal(_warmup._loading.ready):
+    preferences.follow()
+    with qtbot.waitSignal(warmup._loading.ready):
         settings.computing.models_folder = str(tmp_path / "other")
 
 
@@ -106,11 +106,11 @@ def test_without_the_plugin_or_in_an_older_napari(monkeypatch):
         raise KeyError(plugin)
 
     monkeypatch.setattr(napari_settings, "get_plugin_settings", refuse)
-    _preferences.follow()
-    assert _preferences.preferences() is None
+    preferences.follow()
+    assert preferences.preferences() is None
     monkeypatch.delattr(napari_settings, "get_plugin_settings")
-    assert _preferences.preferences() is None
-    assert _preferences.preferred_device(["auto"]) == "auto"
+    assert preferences.preferences() is None
+    assert preferences.preferred_device(["auto"]) == "auto"
 
 
 def test_widgets_start_with_the_device(
@@ -127,7 +127,7 @@ def test_widgets_start_with_the_device(
         qtbot.addWidget(widget)
         devices.append(widget.device.value)
     assert devices == ["cpu", "cuda"]
-    widget._offer_backends(_warmup.Backends())  # it turns out that there is none
+    widget._offer_backends(warmup.Backends())  # it turns out that there is none
     assert widget.device.value == "auto"
 
 

@@ -201,7 +201,7 @@ def test_model_from_a_dialog(open_widget, grey, monkeypatch, chosen):
     widget = open_widget(grey).widget
     widget.model.value = "gradient"
     monkeypatch.setattr(
-        "napari_paf.widgets._choices.QFileDialog.getOpenFileName",
+        "napari_paf.widgets.common.choices.QFileDialog.getOpenFileName",
         lambda *args: (chosen, ""),
     )
     box = widget.model.native

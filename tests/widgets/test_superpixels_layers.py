@@ -8,8 +8,8 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_paf.widgets._live import EDITED
-from napari_paf.widgets._texts import NEEDS_RUN
+from napari_paf.widgets.superpixels.live import EDITED
+from napari_paf.widgets.superpixels.texts import NEEDS_RUN
 
 
 def noise(*shape):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_paf import superpixel_hierarchy
-from napari_paf.widgets._live import EDITED
+from napari_paf.widgets.superpixels.live import EDITED
 
 
 def test_last_number_is_drawn_without_a_run(open_widget, computing, run, grey, qtbot):

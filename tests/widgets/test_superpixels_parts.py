@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import napari_paf
-from napari_paf.widgets._axes import guess_axes, why_not_axes
+from napari_paf.widgets.common.axes import guess_axes, why_not_axes
 
 KEY = "napari_paf"
 

@@ -14,8 +14,7 @@ from qtpy.QtWidgets import QApplication
 from napari_paf import load_model, train_affinity
 from napari_paf.affinity.model_store import save_user_model, user_models
 from napari_paf.training.loop import Training
-from napari_paf.widgets import _train_preview
-from napari_paf.widgets._train_read import Source, evenly, read_samples
+from napari_paf.widgets.train.read import Source, evenly, read_samples
 
 
 def test_one_button_trains_and_keeps_a_model(open_training, cells, run, qtbot):
@@ -116,7 +115,7 @@ def test_preview_follows_in_place_and_is_kept_on_request(open_training, cells, q
 def test_preview_of_the_middle_of_a_large_multiscale_image(
     open_training, cells, run, monkeypatch
 ):
-    monkeypatch.setattr(_train_preview, "LONGEST", 16)
+    monkeypatch.setattr("napari_paf.widgets.train.preview.LONGEST", 16)
     image, labels = cells
     viewer, widget = open_training(steps=1)
     levels = [image, image[::2, ::2]]

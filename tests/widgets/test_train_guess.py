@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_paf.widgets._train_guess import Candidate, guess_pairs
+from napari_paf.widgets.train.guess import Candidate, guess_pairs
 
 
 def guess(images, labels):

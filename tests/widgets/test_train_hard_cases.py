@@ -13,7 +13,7 @@ from qtpy.QtCore import QThreadPool
 
 from napari_paf import load_model
 from napari_paf.affinity.model_store import user_models
-from napari_paf.widgets import _train_request
+from napari_paf.widgets.train.request import _spare_a_core
 
 ENDLESS = 100_000  # steps
 
@@ -240,8 +240,8 @@ def test_nothing_to_learn(open_training, run, pair, unlabelled, reason):
 
 def test_torch_gets_its_threads_back():
     before = torch.get_num_threads()
-    with _train_request._spare_a_core():
-        with _train_request._spare_a_core():
+    with _spare_a_core():
+        with _spare_a_core():
             assert torch.get_num_threads() <= before
         assert torch.get_num_threads() <= before
     assert torch.get_num_threads() == before

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
 from napari_paf import load_model
 from napari_paf.affinity.model_store import save_user_model, user_models
-from napari_paf.widgets import _warmup
+from napari_paf.widgets.common import warmup
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_without_models_of_ones_own(opened):
 def test_from_one_folder_to_another(opened, monkeypatch, tmp_path, notifications):
     widget, superpixels = opened
     save_user_model(widget.init.value, "mine")
-    _warmup.models_changed()
+    warmup.models_changed()
     superpixels.model.value = "mine"
 
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("ours", True))
@@ -80,7 +80,7 @@ def test_from_one_folder_to_another(opened, monkeypatch, tmp_path, notifications
 def test_what_cannot_be_is_said(opened, monkeypatch, tmp_path, notifications):
     widget, _ = opened
     save_user_model(widget.init.value, "mine")
-    _warmup.models_changed()
+    warmup.models_changed()
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("default", True))
     press(widget, "rename")
     assert list(user_models()) == ["mine"]

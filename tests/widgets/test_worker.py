@@ -9,8 +9,8 @@ import threading
 import pytest
 from qtpy.QtCore import QThreadPool
 
-from napari_paf.widgets import _warmup
-from napari_paf.widgets._worker import Cancelled, Run
+from napari_paf.widgets.common import warmup
+from napari_paf.widgets.common.worker import Cancelled, Run
 
 
 @pytest.fixture
@@ -110,9 +110,9 @@ def test_released_run_tells_nothing(start, qtbot):
 @pytest.fixture
 def nothing_loaded(monkeypatch):
     """Forget that the heavy parts are loaded, until the end of the test."""
-    monkeypatch.setattr(_warmup, "known", _warmup.Backends())
-    monkeypatch.setattr(_warmup, "_worker", None)
-    monkeypatch.setattr(_warmup, "_finished", False)
+    monkeypatch.setattr(warmup, "known", warmup.Backends())
+    monkeypatch.setattr(warmup, "_worker", None)
+    monkeypatch.setattr(warmup, "_finished", False)
 
 
 def test_opening_the_widget_finds_models_and_devices(
@@ -123,10 +123,10 @@ def test_opening_the_widget_finds_models_and_devices(
 
     def load():
         threads.append(threading.current_thread())
-        return _warmup.Backends(models, ("auto", "cpu", "cuda"))
+        return warmup.Backends(models, ("auto", "cpu", "cuda"))
 
-    monkeypatch.setattr(_warmup, "_load", load)
-    monkeypatch.setattr(_warmup, "_model_names", lambda: models)
+    monkeypatch.setattr(warmup, "_load", load)
+    monkeypatch.setattr(warmup, "_model_names", lambda: models)
     first = open_widget(grey).widget
     second = open_widget(grey).widget
     first.model.value = "gradient"
@@ -147,9 +147,9 @@ def test_loading_that_fails_is_left_to_the_run(
     def broken():
         raise ImportError("no torch")
 
-    monkeypatch.setattr(_warmup, "_look_around", broken)
+    monkeypatch.setattr(warmup, "_look_around", broken)
     widget = open_widget(grey).widget
-    qtbot.waitUntil(lambda: _warmup._finished)
+    qtbot.waitUntil(lambda: warmup._finished)
     assert widget.run_button.isEnabled()
     assert not notifications
 
@@ -161,10 +161,10 @@ def test_viewer_closed_while_loading(
 
     def load():
         assert go_on.wait(30)
-        return _warmup.Backends()
+        return warmup.Backends()
 
-    monkeypatch.setattr(_warmup, "_load", load)
+    monkeypatch.setattr(warmup, "_load", load)
     viewer, _ = open_widget(grey)
     viewer.close()
     go_on.set()
-    qtbot.waitUntil(lambda: _warmup._finished)
+    qtbot.waitUntil(lambda: warmup._finished)

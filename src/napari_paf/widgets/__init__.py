@@ -3,5 +3,11 @@
 import lazy_loader as _lazy
 
 __getattr__, __dir__, __all__ = _lazy.attach(
-    __name__, submod_attrs={"superpixels": ["SuperpixelsWidget"]}
+    __name__,
+    submod_attrs={
+        "superpixels": ["SuperpixelsWidget"],
+        "painter": ["PainterWidget"],
+        "train": ["TrainWidget"],
+        "compare": ["CompareWidget"],
+    },
 )

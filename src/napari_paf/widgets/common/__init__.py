@@ -1,0 +1,1 @@
+"""What the widgets are made of: forms, boxes, layers and planes, runs, results."""

@@ -1,0 +1,91 @@
+"""The labels that are painted on, and how superpixels lie on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_paf.widgets.common.layers import placement
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Labels
+    from numpy.typing import NDArray
+
+NOT_IN_MEMORY = (
+    "The labels of \u201c{name}\u201d are not in memory: paint on a new layer, or save "
+    "the labels and open them again."
+)
+NO_SUPERPIXELS = "Make superpixels first, with the Superpixels widget."
+SAME_LAYER = "Paint on another layer than the superpixels themselves."
+OTHER_PIXELS = (
+    "\u201c{name}\u201d has other pixels than the superpixels: choose a layer of the "
+    "same image, or a new one."
+)
+
+
+def why_not(superpixels: Labels | None, target: Labels | None) -> str:
+    """Return why superpixels cannot be painted on a layer, or an empty string."""
+    if superpixels is None:
+        return NO_SUPERPIXELS
+    if not isinstance(superpixels.data, np.ndarray):
+        return NOT_IN_MEMORY.format(name=superpixels.name)
+    if target is None:
+        return ""
+    if target is superpixels:
+        return SAME_LAYER
+    if not isinstance(target.data, np.ndarray):
+        return NOT_IN_MEMORY.format(name=target.name)
+    if not lies_on(superpixels, target):
+        return OTHER_PIXELS.format(name=target.name)
+    return ""
+
+
+def lies_on(superpixels: Labels, target: Labels) -> bool:
+    """Whether pixels of the one lie exactly on pixels of the other."""
+    if superpixels.ndim != target.ndim:
+        return False
+    corners = np.vstack([np.zeros(superpixels.ndim), np.diag(superpixels.data.shape)])
+    there = np.array(
+        [target.world_to_data(superpixels.data_to_world(corner)) for corner in corners]
+    )
+    shift = there - corners
+    return bool(
+        np.allclose(shift, shift[0], atol=0.01)
+        and np.allclose(shift[0], np.rint(shift[0]), atol=0.01)
+    )
+
+
+def new_target(viewer: Viewer, superpixels: Labels) -> Labels:
+    """Add an empty labels layer that lies on the superpixels."""
+    name = superpixels.name.removesuffix(" superpixels")
+    return viewer.add_labels(
+        np.zeros(superpixels.data.shape, np.uint16),
+        name=f"{name} objects",
+        **placement(superpixels),
+    )
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where pixels of a layer of superpixels are in the layer that is painted on."""
+
+    superpixels: Labels
+    layer: Labels
+
+    def indices(self, pixels: NDArray[np.intp]) -> tuple[NDArray[Any], ...]:
+        """Return the indices in the target of flat indices in the superpixels."""
+        origin = self.layer.world_to_data(
+            self.superpixels.data_to_world(np.zeros(self.superpixels.ndim))
+        )
+        shift = np.rint(np.asarray(origin)).astype(int)
+        where = np.unravel_index(pixels, self.superpixels.data.shape)
+        moved = [axis + step for axis, step in zip(where, shift, strict=True)]
+        if shift.any() or self.superpixels.data.shape != self.layer.data.shape:
+            inside = np.ones(len(pixels), bool)
+            for axis, length in zip(moved, self.layer.data.shape, strict=True):
+                inside &= (axis >= 0) & (axis < length)
+            moved = [axis[inside] for axis in moved]
+        return tuple(moved)

@@ -1,0 +1,192 @@
+"""The Superpixels widget's eyes: what is in view, and whether it can be divided."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Shapes
+from qtpy.QtCore import QTimer
+
+from napari_paf.widgets.common import warmup
+from napari_paf.widgets.common.axes import guess_axes, why_not_axes
+from napari_paf.widgets.common.plane import mask_of, plane_in_view
+from napari_paf.widgets.common.preferences import REMEMBERED_VALUES, preferred_device
+from napari_paf.widgets.common.region import box_in_view, box_of_shapes
+from napari_paf.widgets.superpixels.checks import why_not
+from napari_paf.widgets.superpixels.controls import SuperpixelControls
+from napari_paf.widgets.superpixels.texts import DEVICES, NO_IMAGE, NO_SHAPE
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_paf.widgets.common.plane import Plane
+    from napari_paf.widgets.common.region import Box
+    from napari_paf.widgets.common.warmup import Backends
+    from napari_paf.widgets.common.worker import Run
+    from napari_paf.widgets.superpixels.live import Live
+
+_SETTLED_MS = 100  # after panning and zooming
+
+
+class SuperpixelFollower(SuperpixelControls):
+    """Keeps the controls up to date with the viewer."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__(viewer)
+        self._run: Run | None = None
+        self._plane: Plane | None = None
+        self._box: Box | None = None
+        self._live: Live | None = None
+        self._recheck = QTimer(self)
+        self._recheck.setSingleShot(True)
+        self._recheck.timeout.connect(self._update)
+        self._offer_backends(warmup.known)
+
+    def _follow(self) -> None:
+        layers, dims = self._viewer.layers, self._viewer.dims
+        for name in ("inserted", "removed", "reordered"):
+            emitter = getattr(layers.events, name)
+            self._ties.viewer.connect(emitter, self._refresh_layers)
+        active = layers.selection.events.active
+        self._ties.viewer.connect(active, self._refresh_layers)
+        for name in ("current_step", "order", "ndisplay"):
+            self._ties.viewer.connect(getattr(dims.events, name), self._update)
+        camera = getattr(self._viewer, "scene", self._viewer).camera  # since napari 0.9
+        for name in ("center", "zoom"):
+            emitter = getattr(camera.events, name)
+            self._ties.viewer.connect(emitter, self._look_later)
+        for control in (self.image_layer, self.mask_layer):
+            control.changed.connect(self._watch_layers)
+        self.region.changed.connect(self._watch_region)
+        for name in ("n_segments", "balance", "connectivity", "channels", "unique"):
+            getattr(self, name).changed.connect(self._update)
+        for name in ("extent", "region", "level", "axes"):
+            getattr(self, name).changed.connect(self._offer_again)
+
+    def _take_over(self, record: dict[str, Any]) -> None:
+        """Set the controls to what a record says."""
+        wanted = record.get("image_layer_id")
+        for image in self.image_layer.choices:
+            if image is not None and str(image.unique_id) == wanted:
+                self.image_layer.value = image
+        if record["loop_axes"]:
+            extent = "planes"
+        else:
+            extent = "volume" if len(record["plane_axes"]) == 3 else "plane"
+        image = self.image_layer.value
+        values = {"axes": record["axes"], "extent": extent}
+        if image is not None and image.multiscale:
+            shapes = [list(data.shape[: image.ndim]) for data in image.data]
+            if record["image_shape"] in shapes:
+                values["level"] = shapes.index(record["image_shape"])
+        names = ("channels", "model", "balance", "connectivity", "device", "unique")
+        values |= {name: record[name] for name in (*names, "n_segments")}
+        for mask in self.mask_layer.choices:
+            if mask is None or mask.name == record["mask_layer"]:
+                values["mask_layer"] = mask
+        for name, value in values.items():
+            control = getattr(self, name)
+            choices = getattr(control, "choices", None)
+            if name == "model" or choices is None or value in choices:
+                control.value = value
+
+    def _look_later(self, event: Any = None) -> None:
+        if self.region.value == "view":
+            self._recheck.start(_SETTLED_MS)
+
+    def _watch_region(self, value: Any = None) -> None:
+        self._ties.region.disconnect()
+        shapes = self.region.value
+        if isinstance(shapes, Shapes):
+            self._ties.region.connect(shapes.events.data, self._redrawn_shapes)
+            self._ties.region.connect(shapes.events.highlight, self._redrawn_shapes)
+
+    def _redrawn_shapes(self, event: Any = None) -> None:
+        self._recheck.start(_SETTLED_MS)
+
+    def _refresh_layers(self, event: Any = None) -> None:
+        self._ties.names.disconnect()
+        for layer in self._viewer.layers:
+            self._ties.names.connect(layer.events.name, self._refresh_layers)
+        self.image_layer.refresh()
+        self.mask_layer.refresh()
+        self._offer_for(self.image_layer.value)
+        if self._live is not None and not self._live.is_of(self._viewer.layers):
+            self._live = None  # gives its memory back
+        self._update()
+
+    def _offer_again(self, value: Any = None) -> None:
+        """Offer what there is to choose from by now, and look again."""
+        self._offer_for(self.image_layer.value)
+        self._update()
+
+    def _watch_layers(self, value: Any = None) -> None:
+        """Follow what happens to the chosen layers' data."""
+        self._live = None
+        self._ties.layers.disconnect()
+        image, mask = self.image_layer.value, self.mask_layer.value
+        if image is not None:
+            self._ties.layers.connect(image.events.data, self._update_soon)
+            self._ties.layers.connect(image.events.scale, self._update_soon)
+            self._ties.layers.connect(image.events.axis_labels, self._guess_axes)
+            self._guess_axes()
+        if mask is not None:
+            self._ties.layers.connect(mask.events.data, self._update_soon)
+            self._ties.layers.connect(mask.events.labels_update, self._update_soon)
+        self._update()
+
+    def _guess_axes(self, event: Any = None) -> None:
+        layer = self.image_layer.value
+        self.axes.value = guess_axes(layer.ndim, layer.axis_labels)
+        self._offer_again()
+
+    def _update_soon(self, event: Any = None) -> None:
+        self._live = None  # made from other pixels
+        self._recheck.start(0)
+
+    def _update(self, event: Any = None) -> None:
+        """Look at what is in view and whether superpixels of it can be had."""
+        self._plane, self._box, reason = self._look()
+        self._show_plane(self._plane, self.image_layer.value)
+        if self._plane is not None and not reason:
+            reason = why_not(
+                self._plane,
+                mask_of(self.mask_layer.value, self._plane),
+                n_segments=self.n_segments.value,
+                balance=self.balance.value,
+                connectivity=self.connectivity.value,
+            )
+        self._panel.set_reason(reason)
+
+    def _look(self) -> tuple[Plane | None, Box | None, str]:
+        """Return what is to be divided, or why that cannot be said."""
+        layer = self.image_layer.value
+        if layer is None:
+            return None, None, NO_IMAGE
+        reason = why_not_axes(self.axes.value, layer.ndim)
+        if reason:
+            return None, None, reason
+        box = None
+        if self.region.value == "view":
+            box = box_in_view(layer)
+        elif self.region.value is not None:
+            box = box_of_shapes(self.region.value, layer)
+            if box is None:
+                return None, None, NO_SHAPE
+        plane = plane_in_view(
+            layer,
+            self._viewer.dims,
+            axes=self.axes.value,
+            extent=self.extent.value,
+            level=self.level.value or 0,
+            box=box,
+        )
+        return plane, box, ""
+
+    def _offer_backends(self, backends: Backends) -> None:
+        self.model.set_names(backends.models)
+        fallback = REMEMBERED_VALUES.get("device", preferred_device(backends.devices))
+        self.device.set_choices(
+            ((DEVICES.get(name, name), name) for name in backends.devices),
+            fallback if fallback in backends.devices else "auto",
+        )

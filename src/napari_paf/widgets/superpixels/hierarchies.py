@@ -1,0 +1,62 @@
+"""The hierarchies of the superpixels in layers, for whichever widget wants them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from napari_paf.widgets.common.results import region_in
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from numpy.typing import NDArray
+
+    from napari_paf.widgets.common.layers import Index
+    from napari_paf.widgets.common.plane import Plane
+    from napari_paf.widgets.superpixels.request import Hierarchy
+
+
+@dataclass(frozen=True)
+class LayerHierarchy:
+    """What a layer's superpixels can be at any number of them.
+
+    Attributes
+    ----------
+    hierarchy : Hierarchy
+        As it was computed.
+    plane : Plane
+        What of the image was divided, without the image.
+    index : tuple of int or slice
+        Which part of the layer's data that is.
+    n_segments : int
+        The number that was asked for.
+    """
+
+    hierarchy: Hierarchy
+    plane: Plane
+    index: Index
+    n_segments: int
+
+    def labels(self, n_segments: int) -> NDArray[Any]:
+        """Return `n_segments` superpixels, ready to be written to `index`."""
+        return self.plane.spread(self.hierarchy.labels(n_segments))
+
+
+# A layer that is removed takes its hierarchy along.
+_known: WeakKeyDictionary[Labels, LayerHierarchy] = WeakKeyDictionary()
+
+
+def remember(
+    layer: Labels, plane: Plane, hierarchy: Hierarchy, n_segments: int
+) -> None:
+    """Keep the hierarchy of the last superpixels in a layer as long as the layer."""
+    plane = replace(plane, data=None)  # lets go of the image
+    _known[layer] = LayerHierarchy(
+        hierarchy, plane, region_in(layer, plane), n_segments
+    )
+
+
+def hierarchy_of(layer: Labels) -> LayerHierarchy | None:
+    """Return the hierarchy of a layer's superpixels, if it was kept."""
+    return _known.get(layer)

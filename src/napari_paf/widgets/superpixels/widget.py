@@ -1,0 +1,256 @@
+"""The Superpixels widget: superpixels of the image in view."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
+
+from napari_paf.widgets.common import warmup
+from napari_paf.widgets.common.layers import unwrap
+from napari_paf.widgets.common.plane import mask_of
+from napari_paf.widgets.common.results import KEY, Source, put_superpixels, results_of
+from napari_paf.widgets.common.worker import Run
+from napari_paf.widgets.superpixels.as_python import as_python
+from napari_paf.widgets.superpixels.follower import SuperpixelFollower
+from napari_paf.widgets.superpixels.hierarchies import remember
+from napari_paf.widgets.superpixels.live import Live
+from napari_paf.widgets.superpixels.request import Request
+from napari_paf.widgets.superpixels.texts import (
+    NEEDS_RUN,
+    NOT_RECORDED,
+    NOTHING_TO_COPY,
+    drawn,
+    failure,
+    outcome,
+)
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_paf.widgets.common.plane import Plane
+    from napari_paf.widgets.common.worker import JobWorker
+    from napari_paf.widgets.superpixels.request import Computed
+
+_logger = logging.getLogger(__name__)
+
+
+class SuperpixelsWidget(SuperpixelFollower):
+    """Compute superpixels of an image and show them as labels.
+
+    The parameters are attributes with a ``value``, named as the arguments of
+    `napari_paf.superpixels`; layers are ``image_layer`` and ``mask_layer``.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer whose images are used and that gets the result.
+
+    Attributes
+    ----------
+    image_layer, mask_layer, channels, n_segments, model, balance, connectivity, device
+        What to compute, as in `napari_paf.superpixels`.
+    extent
+        Of a stack: ``"plane"``, the one in view; ``"volume"``; or ``"planes"``, one by
+        one, with labels that are `unique` or not.
+    region
+        None for all, ``"view"`` for what the window shows, or a Shapes layer.
+    level
+        Of a multiscale image.
+    axes
+        A letter for each axis of the image: t, c, z, y, x.
+    outlines, keep_previous
+        How to show it.
+
+    Examples
+    --------
+    >>> _, widget = viewer.window.add_plugin_dock_widget(
+    ...     "napari-paf", "Superpixels"
+    ... )  # doctest: +SKIP
+    >>> widget.n_segments.value = 500  # doctest: +SKIP
+    >>> widget.run()  # doctest: +SKIP
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self._source: Source | None = None
+        self._record: dict[str, Any] = {}
+        self._keep = False
+        self._outcome = ""
+        # Fast drags are drawn once for each turn of the window's loop.
+        self._redraw = QTimer(self)
+        self._redraw.setSingleShot(True)
+        self._redraw.timeout.connect(self._draw_number)
+        self._connect()
+        self._refresh_layers()
+        warmup.warm_up(self._offer_backends)
+
+    # What scripts use ------------------------------------------------------
+
+    @property
+    def worker(self) -> JobWorker | None:
+        """The worker of the run under way, or None."""
+        return None if self._run is None else self._run.worker
+
+    @property
+    def reason(self) -> str:
+        """Why Run is greyed out, or an empty string."""
+        return self._panel.reason
+
+    @property
+    def message(self) -> str:
+        """The sentence under the buttons: what is done or how it ended."""
+        return str(self._panel.message.text())
+
+    def run(self) -> None:
+        """Start computing; does nothing while a run is under way."""
+        if self._run is not None:
+            return
+        self._update()
+        if self.reason or self._plane is None:
+            show_error(self.reason)
+            return
+        layer = self.image_layer.value
+        self._redraw.stop()
+        request = self._make_request(self._plane)
+        self._source = Source.of(layer, self._plane)
+        self._record = request.record()
+        self._keep = bool(self.keep_previous.value)
+        run = Run(request, f"Superpixels of {layer.name}", self)
+        run.progressed.connect(self._panel.show_step)
+        run.done.connect(self._on_done)
+        run.failed.connect(self._on_failed)
+        run.cancelled.connect(self._on_cancelled)
+        run.ended.connect(self._on_ended)
+        self._run = self._ties.run = run
+        self._outcome = ""
+        self._panel.set_running(True)
+
+    def cancel(self) -> None:
+        """End the run under way; the viewer stays as it is."""
+        if self._run is not None:
+            self._panel.show_cancelling()
+            self._run.cancel()
+
+    def load(self, layer: Any = None) -> None:
+        """Set everything to what a layer of superpixels was made with.
+
+        Parameters
+        ----------
+        layer : napari.layers.Labels, optional
+            Default: the active layer.
+        """
+        layer = unwrap(layer or self._viewer.layers.selection.active)
+        record = {} if layer is None else layer.metadata.get(KEY) or {}
+        if "plane_axes" in record:
+            self._take_over(record)
+        else:
+            show_error(NOT_RECORDED)
+
+    def copy_as_python(self) -> str:
+        """Copy the lines that compute the last result again, and return them."""
+        layer = self.image_layer.value
+        results = [] if layer is None else results_of(self._viewer, layer)
+        if not results:
+            show_error(NOTHING_TO_COPY)
+            return ""
+        code = as_python(results[-1].metadata[KEY])
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(code)
+        return code
+
+    # Building ---------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self._follow()
+        self.load_button.clicked.connect(lambda: self.load())
+        self.copy_button.clicked.connect(lambda: self.copy_as_python())
+        self.n_segments.changed.connect(lambda _: self._redraw.start(0))
+        self.outlines.changed.connect(self._show_outlines)
+        self.run_button.clicked.connect(lambda: self.run())
+        self.cancel_button.clicked.connect(lambda: self.cancel())
+
+    def _show_outlines(self, outlines: bool) -> None:
+        if self.image_layer.value is not None:
+            for layer in results_of(self._viewer, self.image_layer.value):
+                layer.contour = 1 if outlines else 0
+
+    # A run ---------------------------------------------------------------------
+
+    def _make_request(self, plane: Plane) -> Request:
+        return Request(
+            plane=plane,
+            mask=mask_of(self.mask_layer.value, plane),
+            box=self._box,
+            channels=self.channels.value,
+            n_segments=self.n_segments.value,
+            model=self.model.value,
+            balance=self.balance.value,
+            connectivity=self.connectivity.value,
+            device=self.device.value,
+            unique=self.unique.value,
+            axes=self.axes.value,
+        )
+
+    def _on_done(self, computed: Computed) -> None:
+        assert self._source is not None
+        layer, remark = put_superpixels(
+            self._viewer,
+            self._source,
+            computed.labels,
+            {**self._record, "seconds": round(computed.seconds, 3)},
+            changed=computed.changed,
+            keep_previous=self._keep,
+            outlines=self.outlines.value,
+        )
+        remember(
+            layer,
+            self._source.plane,
+            computed.hierarchy,
+            self._record["n_segments"],
+        )
+        if not remark:
+            self._live = Live(
+                layer,
+                self._source.plane,
+                computed.hierarchy,
+                computed.labels,
+                self._record,
+            )
+        if remark:
+            show_info(remark)
+        self._outcome = remark or outcome(
+            self._record["n_segments"], computed.seconds, self._source.plane.n_planes
+        )
+
+    def _draw_number(self) -> None:
+        """Show the chosen number of superpixels without another run."""
+        plane = self._plane
+        if self._live is None or plane is None or self._run is not None:
+            return
+        settings = self._make_request(plane).record()
+        if self.region.value == "view":  # may have moved on since
+            settings["window"] = self._live.settings["window"]
+        remark = NEEDS_RUN
+        if self._live.is_for(settings):
+            remark = self._live.redraw(self.n_segments.value)
+        self._panel.set_running(False, remark or drawn(self.n_segments.value))
+
+    def _on_failed(self, error: Exception) -> None:
+        self._outcome = failure(error)
+        _logger.debug("the run failed", exc_info=error)
+        show_error(self._outcome)
+
+    def _on_cancelled(self) -> None:
+        self._outcome = "Cancelled."
+
+    def _on_ended(self) -> None:
+        if self._run is not None:
+            self._run.deleteLater()
+        self._run = self._ties.run = None
+        self._source = None  # lets go of the image
+        self._panel.set_running(False, self._outcome)
