@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from napari_paf.affinity.regularity import regularize
 from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
 from napari_paf.metrics import achievable_segmentation_accuracy
 from napari_paf.training.sampling import decode
@@ -75,6 +76,8 @@ def validate(
         with torch.inference_mode():
             logits = network(torch.from_numpy(image)[None].to(device))[0]
             affinity = torch.sigmoid(logits.float() / config.temperature).cpu().numpy()
+        strength = getattr(config, "regularity", 0.0)
+        regularize(affinity, network.offsets, strength, (1.0,) * sample.ndim)
         for pixels in PIXELS_PER_SUPERPIXEL:
             labels = superpixels_of(affinity, affinity[0].size // pixels)
             scores.append(
