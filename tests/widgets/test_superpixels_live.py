@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
+import pytest
 
 from napari_paf import superpixel_hierarchy
 from napari_paf.widgets.superpixels.live import EDITED
+from napari_paf.widgets.superpixels.texts import NEEDS_RUN
 
 
 def test_last_number_is_drawn_without_a_run(open_widget, computing, run, grey, qtbot):
@@ -83,3 +87,101 @@ def test_memory_is_given_back_with_the_layer(open_widget, computing, run, grey):
     assert widget._live is not None
     viewer.layers.remove("image 0 superpixels")
     assert widget._live is None
+
+
+@pytest.fixture
+def start(computing, qtbot):
+    """Return a function that starts a run and holds it in the middle."""
+
+    def start_(widget):
+        computing.hold()
+        widget.run()
+        qtbot.waitUntil(lambda: computing.reached.acquire(blocking=False))
+
+    return start_
+
+
+def test_last_number_wins_over_a_run(open_widget, computing, start, grey, qtbot):
+    viewer, widget = open_widget(grey)
+    start(widget)
+    for n_segments in (20, 50, 7):
+        widget.n_segments.value = n_segments
+        qtbot.waitUntil(lambda: not widget._redraw.isActive())
+    computing.release()
+    qtbot.waitUntil(lambda: widget.worker is None)
+    layer = viewer.layers["image 0 superpixels"]
+    np.testing.assert_array_equal(layer.data, computing.stripes(grey.shape, 7))
+    assert len(computing.calls) == 1
+    assert widget.message.startswith("7 superpixels in ")
+    record = layer.metadata["napari_paf"]
+    assert (record["n_segments"], record["hierarchy_n_segments"]) == (7, 300)
+    widget.n_segments.value = 300
+    qtbot.waitUntil(lambda: layer.data.max() == 300)
+
+
+def test_last_number_wins_when_a_run_is_cancelled(
+    open_widget, computing, run, start, grey, qtbot
+):
+    viewer, widget = open_widget(grey)
+    run(widget)
+    computing.reached.acquire(blocking=False)
+    start(widget)
+    widget.n_segments.value = 7
+    widget.cancel()
+    qtbot.waitUntil(lambda: widget.worker is None)
+    assert viewer.layers["image 0 superpixels"].data.max() == 7
+    assert widget.message == "Cancelled."
+
+
+def test_other_settings_changed_during_a_run_are_told(
+    open_widget, computing, start, grey, qtbot
+):
+    viewer, widget = open_widget(grey)
+    start(widget)
+    widget.n_segments.value = 7
+    widget.balance.value = 0.9
+    computing.release()
+    qtbot.waitUntil(lambda: widget.worker is None)
+    assert viewer.layers["image 0 superpixels"].data.max() == 300
+    assert widget.message.startswith("300 superpixels in ")
+    assert widget.message.endswith(NEEDS_RUN)
+
+
+def test_a_result_is_not_redrawn_for_another_image(
+    open_widget, computing, start, grey, qtbot
+):
+    viewer, widget = open_widget(grey, grey)
+    widget.image_layer.value = viewer.layers["image 0"]
+    start(widget)
+    widget.image_layer.value = viewer.layers["image 1"]
+    widget.n_segments.value = 7
+    computing.release()
+    qtbot.waitUntil(lambda: widget.worker is None)
+    widget.n_segments.value = 8
+    qtbot.waitUntil(lambda: not widget._redraw.isActive())
+    assert viewer.layers["image 0 superpixels"].data.max() == 300
+
+
+def test_last_number_wins_over_real_computing(open_widget, grey, qtbot, monkeypatch):
+    import napari_paf.pipeline
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    def held(*args, **options):
+        begun.set()
+        assert go_on.wait(30)
+        return superpixel_hierarchy(*args, **options)
+
+    monkeypatch.setattr(napari_paf.pipeline, "superpixel_hierarchy", held)
+    viewer, widget = open_widget(grey)
+    widget.model.value = "gradient"
+    widget.n_segments.value = 40
+    widget.run()
+    qtbot.waitUntil(begun.is_set)
+    for n_segments in (90, 4, 13):
+        widget.n_segments.value = n_segments
+    go_on.set()
+    qtbot.waitUntil(lambda: widget.worker is None, timeout=120_000)
+    hierarchy = superpixel_hierarchy(grey, 40, model="gradient", connectivity=2)
+    (layer,) = [one for one in viewer.layers if "superpixels" in one.name]
+    np.testing.assert_array_equal(layer.data, hierarchy.labels(13))

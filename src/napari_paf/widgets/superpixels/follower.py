@@ -37,6 +37,7 @@ class SuperpixelFollower(SuperpixelControls):
         self._plane: Plane | None = None
         self._box: Box | None = None
         self._live: Live | None = None
+        self._changed_since_start = False  # of a run: its layers, or the choice of them
         self._recheck = QTimer(self)
         self._recheck.setSingleShot(True)
         self._recheck.timeout.connect(self._update)
@@ -122,7 +123,7 @@ class SuperpixelFollower(SuperpixelControls):
 
     def _watch_layers(self, value: Any = None) -> None:
         """Follow what happens to the chosen layers' data."""
-        self._live = None
+        self._live, self._changed_since_start = None, True
         self._ties.layers.disconnect()
         image, mask = self.image_layer.value, self.mask_layer.value
         if image is not None:
@@ -141,7 +142,7 @@ class SuperpixelFollower(SuperpixelControls):
         self._offer_again()
 
     def _update_soon(self, event: Any = None) -> None:
-        self._live = None  # made from other pixels
+        self._live, self._changed_since_start = None, True  # made from other pixels
         self._recheck.start(0)
 
     def _update(self, event: Any = None) -> None:

@@ -53,10 +53,15 @@ class Live:
         layer = self._layer()
         return layer is not None and layer in layers
 
+    def shows(self, n_segments: int) -> bool:
+        """Whether nothing is left to draw for a number of superpixels."""
+        layer = self._layer()
+        return layer is None or layer.metadata[KEY]["n_segments"] == n_segments
+
     def redraw(self, n_segments: int) -> str:
         """Draw `n_segments` superpixels, or return why that cannot be."""
         layer = self._layer()
-        if layer is None or layer.metadata[KEY]["n_segments"] == n_segments:
+        if layer is None or self.shows(n_segments):
             return ""
         if not isinstance(layer.data, np.ndarray):
             return EDITED

@@ -115,6 +115,7 @@ class SuperpixelsWidget(SuperpixelFollower):
             return
         layer = self.image_layer.value
         self._redraw.stop()
+        self._changed_since_start = False
         request = self._make_request(self._plane)
         self._source = Source.of(layer, self._plane)
         self._record = request.record()
@@ -213,7 +214,11 @@ class SuperpixelsWidget(SuperpixelFollower):
             computed.hierarchy,
             self._record["n_segments"],
         )
-        if not remark:
+        if remark:
+            show_info(remark)
+            self._outcome = remark
+            return
+        if not self._changed_since_start:
             self._live = Live(
                 layer,
                 self._source.plane,
@@ -221,31 +226,38 @@ class SuperpixelsWidget(SuperpixelFollower):
                 computed.labels,
                 self._record,
             )
-        if remark:
-            show_info(remark)
-        self._outcome = remark or outcome(
-            self._record["n_segments"], computed.seconds, self._source.plane.n_planes
-        )
+        remark = self._draw_latest()
+        shown = layer.metadata[KEY]["n_segments"]
+        n_planes = self._source.plane.n_planes
+        self._outcome = f"{outcome(shown, computed.seconds, n_planes)} {remark}".strip()
 
     def _draw_number(self) -> None:
         """Show the chosen number of superpixels without another run."""
-        plane = self._plane
-        if self._live is None or plane is None or self._run is not None:
+        if self._live is None or self._plane is None or self._run is not None:
             return
-        settings = self._make_request(plane).record()
+        remark = self._draw_latest() or drawn(self.n_segments.value)
+        self._panel.set_running(False, remark)
+
+    def _draw_latest(self) -> str:
+        """Draw the last result with the chosen number, or return why that cannot be."""
+        number = self.n_segments.value
+        if self._live is None or self._plane is None or self._live.shows(number):
+            return ""
+        settings = self._make_request(self._plane).record()
         if self.region.value == "view":  # may have moved on since
             settings["window"] = self._live.settings["window"]
-        remark = NEEDS_RUN
-        if self._live.is_for(settings):
-            remark = self._live.redraw(self.n_segments.value)
-        self._panel.set_running(False, remark or drawn(self.n_segments.value))
+        if not self._live.is_for(settings):
+            return NEEDS_RUN
+        return self._live.redraw(number)
 
     def _on_failed(self, error: Exception) -> None:
+        self._draw_latest()
         self._outcome = failure(error)
         _logger.debug("the run failed", exc_info=error)
         show_error(self._outcome)
 
     def _on_cancelled(self) -> None:
+        self._draw_latest()
         self._outcome = "Cancelled."
 
     def _on_ended(self) -> None:
@@ -253,4 +265,5 @@ class SuperpixelsWidget(SuperpixelFollower):
             self._run.deleteLater()
         self._run = self._ties.run = None
         self._source = None  # lets go of the image
+        self._redraw.stop()  # the latest number is drawn
         self._panel.set_running(False, self._outcome)
