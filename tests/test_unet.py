@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from napari_paf._offsets import edge_slices
+from napari_paf.affinity.gradient import gradient_affinity
 from napari_paf.affinity.normalize import normalize_intensity
 from napari_paf.affinity.unet import AffinityUNet, ConvNorm, UNetConfig
 
@@ -95,6 +97,25 @@ def test_shift_is_added() -> None:
         torch.testing.assert_close(shifted(x), plain(x) - 1.5)
 
 
+@pytest.mark.parametrize("shape", [(7, 9), (4, 5, 6)])
+def test_contrast_takes_off_differences(shape: tuple[int, ...]) -> None:
+    image = image_of(3, *shape).numpy()
+    options = {"ndim": len(shape), "widths": (4, 6)}
+    plain = randomized(UNetConfig(contrast=0, **options))
+    sharp = AffinityUNet(UNetConfig(contrast=2, **options)).eval()
+    sharp.load_state_dict(plain.state_dict())
+    x = torch.from_numpy(2 * image[None] - 1)
+    with torch.inference_mode():
+        taken_off = (plain(x) - sharp(x))[0].numpy()
+    similar = gradient_affinity(
+        image, sigma=0.12, connectivity=len(shape), channel_axis=0
+    )
+    for k, offset in enumerate(plain.offsets):
+        inside, _ = edge_slices(offset)
+        expected = 2 - 2 * similar[k][inside]
+        np.testing.assert_allclose(taken_off[k][inside], expected, atol=1e-5)
+
+
 def test_batch_does_not_matter() -> None:
     network, x = randomized(SMALL), image_of(3, 3, 20, 20)
     with torch.inference_mode():
@@ -128,6 +149,7 @@ def test_normalisation_is_folded_correctly(ndim: int) -> None:
         ({"widths": "16"}, "widths="),
         ({"temperature": float("nan")}, "temperature=nan"),
         ({"shift": float("inf")}, "shift=inf"),
+        ({"contrast": -1}, "contrast=-1"),
         ({"architecture": "vit"}, "architecture='vit'"),
     ],
 )

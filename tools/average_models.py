@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--regularity", type=float, help="of the result")
+    parser.add_argument("--contrast", type=float, help="of the result")
     parser.add_argument("--config-of", help="model of the same size")
     options = parser.parse_args()
     models = [load_model(model) for model in options.models]
@@ -43,8 +44,9 @@ def main() -> None:
     config = result.config
     if options.config_of is not None:
         config = load_model(options.config_of).config
-    if options.regularity is not None:
-        config = dataclasses.replace(config, regularity=options.regularity)
+    for name in ("regularity", "contrast"):
+        if (value := getattr(options, name)) is not None:
+            config = dataclasses.replace(config, **{name: value})
     result.config = result.network.config = config
     result.summary["averaged"] = [model.name for model in models]
     result.save(options.output)

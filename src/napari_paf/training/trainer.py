@@ -31,7 +31,7 @@ __all__ = ["TrainingEvent", "train_affinity"]
 
 # By the number of axes the network takes: crops in a batch, and their size; widths of
 # the levels of a new network.
-USUAL_CROPS = {2: (8, 160), 3: (2, 64)}
+USUAL_CROPS = {2: (4, 128), 3: (2, 64)}
 WIDTHS = {2: UNetConfig().widths, 3: (12, 24, 48, 96)}
 MOST_HELD_OUT = 48  # planes of each volume to validate on
 
@@ -90,7 +90,7 @@ def train_affinity(
     patience : int, optional
         Stop after this many events without a new best model.
     batch, size : int, optional
-        Crops in a batch, and their edge length in pixels. Default: 8 of 160 pixels
+        Crops in a batch, and their edge length in pixels. Default: 4 of 128 pixels
         along each axis; for a network for volumes, 2 of 64.
     learning_rate : float, optional
         Highest rate of AdamW. Default: 0.003 from scratch, else 0.001.

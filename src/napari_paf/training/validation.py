@@ -77,7 +77,8 @@ def validate(
             logits = network(torch.from_numpy(image)[None].to(device))[0]
             affinity = torch.sigmoid(logits.float() / config.temperature).cpu().numpy()
         strength = getattr(config, "regularity", 0.0)
-        regularize(affinity, network.offsets, strength, (1.0,) * sample.ndim)
+        offsets: Any = network.offsets
+        regularize(affinity, offsets, strength, (1.0,) * sample.ndim)
         for pixels in PIXELS_PER_SUPERPIXEL:
             labels = superpixels_of(affinity, affinity[0].size // pixels)
             scores.append(

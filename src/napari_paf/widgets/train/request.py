@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 # At most a fifth of the time goes to previews.
 _PREVIEW_PAUSE = 4
 _BATCH = {"cpu": 4, "gpu": 8}  # small steps, so that they can be ended soon
-_SIZE = 160  # pixels along the edge of the parts that are learnt from
+_SIZE = 128  # pixels along the edge of the parts that are learnt from
 _threads = threading.Lock()
 _n_spared = 0
 _n_threads_before = 1
