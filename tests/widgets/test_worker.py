@@ -121,7 +121,7 @@ def test_opening_the_widget_finds_models_and_devices(
     threads = []
     models = ("default", "membranes")
 
-    def load():
+    def load(progress):
         threads.append(threading.current_thread())
         return warmup.Backends(models, ("auto", "cpu", "cuda"))
 
@@ -159,7 +159,7 @@ def test_viewer_closed_while_loading(
 ):
     go_on = threading.Event()
 
-    def load():
+    def load(progress):
         assert go_on.wait(30)
         return warmup.Backends()
 

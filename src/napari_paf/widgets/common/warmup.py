@@ -9,9 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from napari.qt.threading import FunctionWorker
 from qtpy.QtCore import QObject, Signal
+
+from napari_paf.widgets.common.worker import Failure, JobWorker, job_worker
+
+if TYPE_CHECKING:
+    from napari_paf._progress import Progress
 
 _logger = logging.getLogger(__name__)
 
@@ -30,7 +35,7 @@ class _Loading(QObject):
 
 known = Backends()
 _loading = _Loading()
-_worker: FunctionWorker | None = None
+_worker: JobWorker | None = None
 _finished = False
 
 
@@ -46,8 +51,9 @@ def warm_up(on_ready: Callable[[Backends], None]) -> None:
         on_ready(known)
         return
     if _worker is None:
-        _worker = FunctionWorker(_load)
+        _worker = job_worker(_load)
         _worker.returned.connect(_remember)
+        _worker.finished.connect(_let_go)
         _worker.start()
 
 
@@ -65,20 +71,28 @@ def models_changed() -> None:
     _loading.ready.emit(known)
 
 
-def _remember(backends: Backends) -> None:
-    global known, _worker, _finished
-    known, _worker, _finished = backends, None, True
+def _remember(result: Any) -> None:
+    global known, _finished
+    if isinstance(result, Failure):
+        # A run says what is missing; here nobody has asked for anything yet.
+        _logger.debug("warming up failed", exc_info=result.error)
+    else:
+        known = result
+    _finished = True
     models_changed()  # some may have been made while others were listed
 
 
-def _load() -> Backends:
-    try:
-        backends = _look_around()
-        _compile()
-    except Exception:
-        # A run says what is missing; here nobody has asked for anything yet.
-        _logger.debug("warming up failed", exc_info=True)
-        return known
+def _let_go() -> None:
+    global _worker
+    _worker = None
+
+
+def _load(progress: Progress) -> Backends:
+    """Load everything; between two steps napari may quit."""
+    progress(0.0, "Loading PyTorch")
+    backends = _look_around()
+    progress(0.2, "Loading Numba")
+    _compile(progress)
     return backends
 
 
@@ -102,7 +116,7 @@ def _model_names() -> tuple[str, ...]:
     return (*bundled_models(), *user_models())
 
 
-def _compile() -> None:
+def _compile(progress: Progress) -> None:
     import numpy as np
 
     from napari_paf.pipeline import superpixel_hierarchy
@@ -110,5 +124,7 @@ def _compile() -> None:
     # Large enough for all the kernels to have something to do.
     ramp = np.arange(2500, dtype=np.uint16).reshape(50, 50)
     for connectivity in (1, 2):
-        superpixel_hierarchy(ramp, 9, model="gradient", connectivity=connectivity)
-    superpixel_hierarchy(ramp, 9)
+        superpixel_hierarchy(
+            ramp, 9, model="gradient", connectivity=connectivity, progress=progress
+        )
+    superpixel_hierarchy(ramp, 9, progress=progress)

@@ -18,6 +18,7 @@ from napari.utils import cancelable_progress
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_paf._progress import Progress
+from napari_paf.widgets.common.compiling import CompilerStop
 
 Job = Callable[[Progress], Any]
 
@@ -32,24 +33,34 @@ class Cancelled(Exception):
 
 
 @dataclass
-class _Failure:
+class Failure:
+    """What a job worker returns when its job has failed."""
+
     error: Exception
 
 
 class JobWorker(GeneratorWorker):
-    """Worker whose `quit` also reaches a job in the middle of a long step.
-
-    napari quits workers when a window closes, so that covers this case, too.
-    """
+    """Worker that can be ended in the middle of a long step of its job."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.cancelling = threading.Event()
+        self._compiling = CompilerStop()
 
-    def quit(self) -> None:
+    def cancel(self) -> None:
         """End the job at its next report."""
         self.cancelling.set()
         super().quit()
+
+    def quit(self) -> None:
+        """End the job as soon as can be: napari quits, and waits for its workers."""
+        self.cancel()
+        self._compiling.press()
+
+    def work(self) -> Any:
+        """Do the job, in the worker's thread."""
+        with self._compiling:
+            return super().work()
 
 
 class Run(QObject):
@@ -67,7 +78,7 @@ class Run(QObject):
 
     def __init__(self, job: Job, title: str, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.worker: JobWorker | None = _make_worker(job, title)
+        self.worker: JobWorker | None = job_worker(job, title)
         self.cancelling = False
         self._reported = False
         self._dock = _DockProgress(title, self.cancel)
@@ -85,21 +96,21 @@ class Run(QObject):
         if self.worker is None or self.cancelling:
             return
         self.cancelling = True
-        self.worker.quit()
+        self.worker.cancel()
         self._patience.start()
 
     def release(self) -> None:
         """Cancel and report nothing any more, since the widget goes away."""
         self._reported = True
         if self.worker is not None:
-            self.worker.quit()
+            self.worker.cancel()
         self._end()
 
     def abandon(self) -> None:
         """Cancel without touching Qt: the object may be deleted already."""
         self._reported = True
         if self.worker is not None:
-            self.worker.quit()
+            self.worker.cancel()
         self._dock.close()
 
     def _on_progress(self, step: tuple[float, str]) -> None:
@@ -114,7 +125,7 @@ class Run(QObject):
         if self.worker is None or self._reported or self.cancelling:
             return
         self._reported = True
-        if isinstance(result, _Failure):
+        if isinstance(result, Failure):
             self.failed.emit(result.error)
         else:
             self.done.emit(result)
@@ -165,7 +176,12 @@ class _DockProgress(cancelable_progress):
             super().close()
 
 
-def _make_worker(job: Job, title: str) -> JobWorker:
+def job_worker(job: Job, title: str = "") -> JobWorker:
+    """Return a worker that will do a job, and return its result or a `Failure`.
+
+    With a title, napari asks before it closes a window during the job.
+    """
+
     def steps() -> Generator[tuple[float, str], None, Any]:
         yield 0.0, "Starting"
         try:
@@ -175,12 +191,14 @@ def _make_worker(job: Job, title: str) -> JobWorker:
         except Exception as error:
             # Returned, not raised: what users did wrong is told in a sentence,
             # and a RuntimeError would end the worker without a word.
-            return _Failure(error)
+            return Failure(error)
 
-    steps.__qualname__ = title  # shown when a window is closed during the run
-    worker: JobWorker = create_worker(
-        steps, _worker_class=JobWorker, _start_thread=False
-    )
+    worker: JobWorker
+    if title:
+        steps.__qualname__ = title
+        worker = create_worker(steps, _worker_class=JobWorker, _start_thread=False)
+    else:
+        worker = JobWorker(steps)
     return worker
 
 
