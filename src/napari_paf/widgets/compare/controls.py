@@ -11,9 +11,9 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 
 from napari_paf.widgets.common.axes import guess_axes
 from napari_paf.widgets.common.choices import ChoiceBox
-from napari_paf.widgets.common.docked import DockedWidget
 from napari_paf.widgets.common.form import Form, RunPanel, help_button
 from napari_paf.widgets.common.plot import Curve, Plot
+from napari_paf.widgets.common.running import RunningWidget
 from napari_paf.widgets.compare.layers import LayerList, record_of
 from napari_paf.widgets.compare.table import MeasuresTable
 from napari_paf.widgets.compare.texts import EMPTY_PLOT, HELP, MEASURES, TOOLTIPS
@@ -44,7 +44,7 @@ class ComparePanel(RunPanel):
         self.cancel_button.setVisible(self._running)
 
 
-class CompareControls(DockedWidget):
+class CompareControls(RunningWidget):
     """Shows the parameters; each is an attribute with a ``value``."""
 
     def __init__(self, viewer: Viewer) -> None:

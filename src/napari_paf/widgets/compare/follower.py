@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from napari.layers import Labels
 
     from napari_paf.widgets.common.plane import Plane
-    from napari_paf.widgets.common.worker import Run
     from napari_paf.widgets.compare.request import Row
 
 
@@ -47,17 +46,11 @@ class CompareFollower(CompareControls):
         super().__init__(viewer)
         self.results: list[Row] = []
         self.curves: list[list[Row]] = []
-        self._run: Run | None = None
         self._changed = ""  # the name of a layer that did, since the last run
         self._image_picked = self._guessing = False
         self._recheck = QTimer(self)
         self._recheck.setSingleShot(True)
         self._recheck.timeout.connect(self._update)
-
-    @property
-    def reason(self) -> str:
-        """Why Compare is greyed out, or an empty string."""
-        return self._panel.reason
 
     def _follow(self) -> None:
         events = self._viewer.layers.events

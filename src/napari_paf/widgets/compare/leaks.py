@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_paf.widgets.common.layers import moved, placement, unwrap
 from napari_paf.widgets.common.results import KEY
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from napari_paf.widgets.common.plane import Plane
 
-_COLOURS = {None: (1.0, 0.1, 0.2, 1.0), 0: (0.0, 0.0, 0.0, 0.0)}
+# Of 0 and 1. A DirectLabelColormap would let napari compile for a second.
+_COLOURS = ((0.0, 0.0, 0.0, 0.0), (1.0, 0.1, 0.2, 1.0))
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def put_leaks(
         leaks,
         name=f"{name} leaking",
         metadata={KEY: {"function": LEAKS, "labels_layer_id": key}},
-        colormap=DirectLabelColormap(color_dict=_COLOURS),
+        colormap=CyclicLabelColormap(colors=_COLOURS),
         visible=visible,
         **place,
     )

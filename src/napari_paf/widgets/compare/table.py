@@ -11,13 +11,13 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QApplication,
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
 )
 
 from napari_paf._files import replacing
+from napari_paf.widgets.common.running import copy_text
 from napari_paf.widgets.compare.texts import MEASURES, TOOLTIPS
 
 if TYPE_CHECKING:
@@ -94,13 +94,6 @@ class MeasuresTable(QTableWidget):
     def _text_of(self, row: int, column: int) -> str:
         item = self.item(row, column)
         return "" if item is None else str(item.text())
-
-
-def copy_text(text: str) -> None:
-    """Put text on the clipboard."""
-    clipboard = QApplication.clipboard()
-    if clipboard is not None:
-        clipboard.setText(text)
 
 
 def as_text(rows: Sequence[dict[str, Any]], delimiter: str) -> str:

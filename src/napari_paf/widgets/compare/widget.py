@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QFileDialog
 
-from napari_paf.widgets.common.worker import Run
+from napari_paf.widgets.common.running import copy_text
 from napari_paf.widgets.compare.as_python import as_python
 from napari_paf.widgets.compare.follower import CompareFollower
 from napari_paf.widgets.compare.leaks import Measured, put_leaks
 from napari_paf.widgets.compare.request import CompareRequest
-from napari_paf.widgets.compare.table import as_text, copy_text, write_csv
+from napari_paf.widgets.compare.table import as_text, write_csv
 from napari_paf.widgets.compare.texts import (
     CHANGED_MEANWHILE,
     failure,
@@ -28,10 +27,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Labels
 
-    from napari_paf.widgets.common.worker import JobWorker
     from napari_paf.widgets.compare.request import Compared
-
-_logger = logging.getLogger(__name__)
 
 
 class CompareWidget(CompareFollower):
@@ -75,22 +71,11 @@ class CompareWidget(CompareFollower):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._measured: list[Measured] = []
-        self._outcome = ""
         self._question: object = None  # what results and curves answer
         self._connect()
         self._follow()
 
     # What scripts use ------------------------------------------------------
-
-    @property
-    def worker(self) -> JobWorker | None:
-        """The worker of the run under way, or None."""
-        return None if self._run is None else self._run.worker
-
-    @property
-    def message(self) -> str:
-        """The sentence under the buttons: what is done or how it ended."""
-        return str(self._panel.message.text())
 
     def run(self) -> None:
         """Start measuring; does nothing while a run is under way."""
@@ -103,12 +88,6 @@ class CompareWidget(CompareFollower):
             show_error(self._why_no_curve())
             return
         self._start(layers, curve=True)
-
-    def cancel(self) -> None:
-        """End the run under way; the viewer stays as it is."""
-        if self._run is not None:
-            self._panel.show_cancelling()
-            self._run.cancel()
 
     def copy(self) -> str:
         """Copy the table and the curves, in columns, and return the text."""
@@ -171,13 +150,7 @@ class CompareWidget(CompareFollower):
             leaks=bool(self.leaks.value),
             curve=curve,
         )
-        run = Run(request, "Comparing with ground truth", self)
-        run.progressed.connect(self._panel.show_step)
-        run.done.connect(self._on_done)
-        run.failed.connect(self._on_failed)
-        run.cancelled.connect(self._on_cancelled)
-        run.ended.connect(self._on_ended)
-        self._run = self._ties.run = run
+        self._begin(request, "Comparing with ground truth")
         question = self._ask()
         if self._changed or question != self._question:
             # Figures that answer other questions must not stand side by side.
@@ -205,18 +178,11 @@ class CompareWidget(CompareFollower):
         self.show_results(self.results)
         self.show_curves(self._rows())
 
-    def _on_failed(self, error: Exception) -> None:
-        self._outcome = failure(error)
-        _logger.debug("the run failed", exc_info=error)
-        show_error(self._outcome)
-
-    def _on_cancelled(self) -> None:
-        self._outcome = "Cancelled."
+    def _failure(self, error: Exception) -> str:
+        return failure(error)
 
     def _on_ended(self) -> None:
-        if self._run is not None:
-            self._run.deleteLater()
-        self._run = self._ties.run = None
+        super()._on_ended()
         self._measured = []  # lets go of the layers
         self._update()
         self._panel.set_running(False, self._outcome)

@@ -11,10 +11,10 @@ from napari.layers import Shapes
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_paf.widgets.common.choices import ChoiceBox, ImageBox, MaskBox, ModelBox
-from napari_paf.widgets.common.docked import DockedWidget
 from napari_paf.widgets.common.form import Form, RunPanel, help_button
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.preferences import REMEMBERED_VALUES
+from napari_paf.widgets.common.running import RunningWidget
 from napari_paf.widgets.superpixels.granularity import Granularity
 from napari_paf.widgets.superpixels.texts import (
     CHANNELS,
@@ -45,7 +45,7 @@ REMEMBERED = (
 )
 
 
-class SuperpixelControls(DockedWidget):
+class SuperpixelControls(RunningWidget):
     """Shows the parameters; each is an attribute with a ``value``."""
 
     def __init__(self, viewer: Viewer) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from napari_paf.widgets.common.plane import Plane
     from napari_paf.widgets.common.region import Box
     from napari_paf.widgets.common.warmup import Backends
-    from napari_paf.widgets.common.worker import Run
     from napari_paf.widgets.superpixels.live import Live
 
 _SETTLED_MS = 100  # after panning and zooming
@@ -33,7 +32,6 @@ class SuperpixelFollower(SuperpixelControls):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__(viewer)
-        self._run: Run | None = None
         self._plane: Plane | None = None
         self._box: Box | None = None
         self._live: Live | None = None

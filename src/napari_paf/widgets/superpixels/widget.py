@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication
 
 from napari_paf.widgets.common import warmup
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.plane import mask_of
 from napari_paf.widgets.common.results import KEY, Source, put_superpixels, results_of
-from napari_paf.widgets.common.worker import Run
+from napari_paf.widgets.common.running import copy_text
 from napari_paf.widgets.superpixels.as_python import as_python
 from napari_paf.widgets.superpixels.follower import SuperpixelFollower
 from napari_paf.widgets.superpixels.hierarchies import remember
@@ -32,10 +30,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
     from napari_paf.widgets.common.plane import Plane
-    from napari_paf.widgets.common.worker import JobWorker
     from napari_paf.widgets.superpixels.request import Computed
-
-_logger = logging.getLogger(__name__)
 
 
 class SuperpixelsWidget(SuperpixelFollower):
@@ -79,7 +74,6 @@ class SuperpixelsWidget(SuperpixelFollower):
         self._source: Source | None = None
         self._record: dict[str, Any] = {}
         self._keep = False
-        self._outcome = ""
         # Fast drags are drawn once for each turn of the window's loop.
         self._redraw = QTimer(self)
         self._redraw.setSingleShot(True)
@@ -89,21 +83,6 @@ class SuperpixelsWidget(SuperpixelFollower):
         warmup.warm_up(self._offer_backends)
 
     # What scripts use ------------------------------------------------------
-
-    @property
-    def worker(self) -> JobWorker | None:
-        """The worker of the run under way, or None."""
-        return None if self._run is None else self._run.worker
-
-    @property
-    def reason(self) -> str:
-        """Why Run is greyed out, or an empty string."""
-        return self._panel.reason
-
-    @property
-    def message(self) -> str:
-        """The sentence under the buttons: what is done or how it ended."""
-        return str(self._panel.message.text())
 
     def run(self) -> None:
         """Start computing; does nothing while a run is under way."""
@@ -120,21 +99,8 @@ class SuperpixelsWidget(SuperpixelFollower):
         self._source = Source.of(layer, self._plane)
         self._record = request.record()
         self._keep = bool(self.keep_previous.value)
-        run = Run(request, f"Superpixels of {layer.name}", self)
-        run.progressed.connect(self._panel.show_step)
-        run.done.connect(self._on_done)
-        run.failed.connect(self._on_failed)
-        run.cancelled.connect(self._on_cancelled)
-        run.ended.connect(self._on_ended)
-        self._run = self._ties.run = run
-        self._outcome = ""
+        self._begin(request, f"Superpixels of {layer.name}")
         self._panel.set_running(True)
-
-    def cancel(self) -> None:
-        """End the run under way; the viewer stays as it is."""
-        if self._run is not None:
-            self._panel.show_cancelling()
-            self._run.cancel()
 
     def load(self, layer: Any = None) -> None:
         """Set everything to what a layer of superpixels was made with.
@@ -159,9 +125,7 @@ class SuperpixelsWidget(SuperpixelFollower):
             show_error(NOTHING_TO_COPY)
             return ""
         code = as_python(results[-1].metadata[KEY])
-        clipboard = QApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(code)
+        copy_text(code)
         return code
 
     # Building ---------------------------------------------------------------
@@ -250,20 +214,19 @@ class SuperpixelsWidget(SuperpixelFollower):
             return NEEDS_RUN
         return self._live.redraw(number)
 
+    def _failure(self, error: Exception) -> str:
+        return failure(error)
+
     def _on_failed(self, error: Exception) -> None:
         self._draw_latest()
-        self._outcome = failure(error)
-        _logger.debug("the run failed", exc_info=error)
-        show_error(self._outcome)
+        super()._on_failed(error)
 
     def _on_cancelled(self) -> None:
         self._draw_latest()
-        self._outcome = "Cancelled."
+        super()._on_cancelled()
 
     def _on_ended(self) -> None:
-        if self._run is not None:
-            self._run.deleteLater()
-        self._run = self._ties.run = None
+        super()._on_ended()
         self._source = None  # lets go of the image
         self._redraw.stop()  # the latest number is drawn
         self._panel.set_running(False, self._outcome)

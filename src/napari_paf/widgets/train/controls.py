@@ -9,9 +9,9 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 
 from napari_paf.widgets.common import warmup
 from napari_paf.widgets.common.choices import ChoiceBox, InitBox
-from napari_paf.widgets.common.docked import DockedWidget
 from napari_paf.widgets.common.form import Form, help_button
 from napari_paf.widgets.common.preferences import preferred_device
+from napari_paf.widgets.common.running import RunningWidget
 from napari_paf.widgets.superpixels.texts import DEVICES
 from napari_paf.widgets.train.models import OwnModels
 from napari_paf.widgets.train.pairs import PairsTable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_paf.widgets.common.warmup import Backends
 
 
-class TrainControls(DockedWidget):
+class TrainControls(RunningWidget):
     """Shows the parameters; each is an attribute with a ``value``."""
 
     def __init__(self, viewer: Viewer) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication
 
 from napari_paf.affinity.model_store import free_name
 from napari_paf.widgets.common import warmup
-from napari_paf.widgets.common.worker import Run
+from napari_paf.widgets.common.running import copy_text
 from napari_paf.widgets.train.as_python import as_python
 from napari_paf.widgets.train.checks import why_not
 from napari_paf.widgets.train.controls import TrainControls
@@ -26,10 +24,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Labels
 
-    from napari_paf.widgets.common.worker import JobWorker
     from napari_paf.widgets.train.request import Trained
-
-_logger = logging.getLogger(__name__)
 
 
 class TrainWidget(TrainControls):
@@ -69,11 +64,9 @@ class TrainWidget(TrainControls):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._run: Run | None = None
         self._request: TrainRequest | None = None
         self._preview: Preview | None = None
         self._keep_preview = False
-        self._outcome = ""
         self._suggested = ""
         self._recheck = QTimer(self)
         self._recheck.setSingleShot(True)
@@ -83,21 +76,6 @@ class TrainWidget(TrainControls):
         warmup.warm_up(self._offer_backends)
 
     # What scripts use ------------------------------------------------------
-
-    @property
-    def worker(self) -> JobWorker | None:
-        """The worker of the training under way, or None."""
-        return None if self._run is None else self._run.worker
-
-    @property
-    def reason(self) -> str:
-        """Why Train is greyed out, or an empty string."""
-        return self._panel.reason
-
-    @property
-    def message(self) -> str:
-        """The sentence under the buttons: what is done or how it ended."""
-        return str(self._panel.message.text())
 
     @property
     def paused(self) -> bool:
@@ -121,14 +99,7 @@ class TrainWidget(TrainControls):
         request.news.event.connect(self._on_event)
         request.news.preview.connect(self._on_preview)
         request.news.remark.connect(self._on_remark)
-        run = Run(request, f"Training {request.name}", self)
-        run.progressed.connect(self._panel.show_step)
-        run.done.connect(self._on_done)
-        run.failed.connect(self._on_failed)
-        run.cancelled.connect(self._on_cancelled)
-        run.ended.connect(self._on_ended)
-        self._run = self._ties.run = run
-        self._outcome = ""
+        self._begin(request, f"Training {request.name}")
         self._panel.begin()
 
     def pause(self, paused: bool = True) -> None:
@@ -150,9 +121,7 @@ class TrainWidget(TrainControls):
 
     def cancel(self) -> None:
         """End the training under way and keep nothing."""
-        if self._run is not None:
-            self._panel.show_cancelling()
-            self._run.cancel()
+        super().cancel()
         if self._request is not None:
             self._request.steering.goes_on.set()  # wakes a training that is paused
 
@@ -165,9 +134,7 @@ class TrainWidget(TrainControls):
             self._make_request(),
             [(_array(image), _array(labels)) for image, labels in self.pairs.value],
         )
-        clipboard = QApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(code)
+        copy_text(code)
         return code
 
     # Keeping up with the viewer ----------------------------------------------
@@ -257,18 +224,12 @@ class TrainWidget(TrainControls):
         if trained.remark:
             show_info(self._outcome)
 
-    def _on_failed(self, error: Exception) -> None:
-        self._outcome = failure(error)
-        _logger.debug("the training failed", exc_info=error)
-        show_error(self._outcome)
-
-    def _on_cancelled(self) -> None:
-        self._outcome = "Cancelled."
+    def _failure(self, error: Exception) -> str:
+        return failure(error)
 
     def _on_ended(self) -> None:
-        if self._run is not None:
-            self._run.deleteLater()
-        self._run = self._ties.run = self._request = None
+        super()._on_ended()
+        self._request = None
         preview, self._preview = self._preview, None
         if preview is not None:
             preview.finish(keep=self._keep_preview)
