@@ -8,6 +8,7 @@ import io
 import dask.array as da
 import numpy as np
 import pytest
+from napari.utils.colormaps import CyclicLabelColormap
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
@@ -141,6 +142,16 @@ def test_leaks_are_a_layer_that_is_updated_in_place(open_compare, run, truth, sq
     viewer.layers.remove("squares leaking")
     run(widget)
     assert len(viewer.layers) == 2
+
+
+def test_leaks_are_red(open_compare, run, truth, squares):
+    viewer, widget = open_compare(truth=truth, squares=squares)
+    run(widget)
+    leaks = viewer.layers["squares leaking"]
+    # napari compiles for a second, in the window's thread, to draw other colormaps.
+    assert isinstance(leaks.colormap, CyclicLabelColormap)
+    colours = leaks.colormap.map(np.array([0, 1], leaks.data.dtype))
+    np.testing.assert_allclose(colours, [(0, 0, 0, 0), (1, 0.1, 0.2, 1)], atol=0.01)
 
 
 def test_ids_beyond_31_bits_and_lazy_arrays(open_compare, run, truth, squares):
