@@ -45,6 +45,7 @@ def test_contributions_use_known_commands():
     known = {command.id for command in COMMANDS}
     used = {item.command for item in MANIFEST.contributions.widgets or []}
     used |= {item.command for item in MANIFEST.contributions.sample_data or []}
+    used |= {item.command for item in MANIFEST.contributions.keybindings or []}
     for items in (MANIFEST.contributions.menus or {}).values():
         used |= {item.command for item in items if hasattr(item, "command")}
     assert used

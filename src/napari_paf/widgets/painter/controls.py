@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout
 from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.docked import DockedWidget
 from napari_paf.widgets.common.form import Form, help_button
+from napari_paf.widgets.painter.keys import listed
 
 HELP = "https://github.com/napari-paf/napari-paf/blob/main/docs/painter.md"
 TOOLTIPS = {
@@ -23,13 +24,6 @@ TOOLTIPS = {
     "on": "Paint with the mouse. Select the hand of the layer controls to paint with "
     "superpixels; napari's own tools work as ever.",
 }
-KEYS = (
-    "Click or drag: paint\n"
-    "Ctrl + click or drag: erase\n"
-    "Shift + wheel: finer or coarser superpixels\n"
-    "Ctrl + Z, Ctrl + Shift + Z: undo, redo\n"
-    "M: a new label"
-)
 
 
 class PainterControls(DockedWidget):
@@ -72,6 +66,6 @@ class PainterControls(DockedWidget):
             layout.addWidget(box.native)
         layout.addWidget(self.on)
         layout.addWidget(self._message)
-        layout.addWidget(QLabel(KEYS))
+        layout.addWidget(QLabel(listed()))
         layout.addWidget(help_button(HELP))
         layout.addStretch()

@@ -12,6 +12,7 @@ from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.results import KEY
 from napari_paf.widgets.painter.controls import TOOLTIPS, PainterControls
 from napari_paf.widgets.painter.hover import Hover
+from napari_paf.widgets.painter.keys import Bound
 from napari_paf.widgets.painter.strokes import Strokes
 from napari_paf.widgets.painter.target import new_target, why_not
 
@@ -56,6 +57,8 @@ class PainterWidget(PainterControls):
         self._viewer = napari_viewer
         self._strokes: Strokes | None = None
         self._hover = Hover(napari_viewer)
+        self._cursor: Any = None  # where it was last, in the world, while painting
+        self._keys = Bound(napari_viewer, self)
         self._connect()
         self._refresh_layers()
 
@@ -101,6 +104,23 @@ class PainterWidget(PainterControls):
         if label:
             self._say(strokes.refine(label, finer=finer))
         self._show_hover(position)
+
+    def toggle(self) -> None:
+        """Start or stop painting with the mouse."""
+        if self.on.isEnabled():
+            self.on.toggle()
+
+    def finer(self) -> None:
+        """Make the superpixel under the cursor finer."""
+        self._refine_under_cursor(finer=True)
+
+    def coarser(self) -> None:
+        """Make the superpixel under the cursor coarser."""
+        self._refine_under_cursor(finer=False)
+
+    def _refine_under_cursor(self, *, finer: bool) -> None:
+        if self._paints() and self._cursor is not None:
+            self.refine(self._cursor, finer=finer)
 
     # Keeping up with the viewer ----------------------------------------------
 
@@ -223,6 +243,7 @@ class PainterWidget(PainterControls):
 
     def _move(self, viewer: Any, event: Any) -> None:
         if self._paints():
+            self._cursor = event.position
             self._show_hover(event.position)
         else:
             self._hover.hide()
@@ -283,4 +304,5 @@ class PainterWidget(PainterControls):
     def _leave(self) -> None:
         if self.parent() is None:
             self.on.setChecked(False)
+            self._keys.release()
         super()._leave()

@@ -1,0 +1,89 @@
+"""The keys of the painter: what the manifest, the widget and the documents list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakMethod
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+
+class Key(NamedTuple):
+    """A key of the keyboard, and what it does.
+
+    Attributes
+    ----------
+    key : str
+        As the manifest and napari write it.
+    command : str
+        Its command in the manifest.
+    method : str
+        Of the widget.
+    does : str
+        For people.
+    """
+
+    key: str
+    command: str
+    method: str
+    does: str
+
+
+KEYS = (
+    Key("S", "napari-paf.painter.toggle", "toggle", "start or stop painting"),
+    Key(".", "napari-paf.painter.finer", "finer", "finer superpixels"),
+    Key(",", "napari-paf.painter.coarser", "coarser", "coarser superpixels"),
+)
+MOUSE = (
+    ("Click or drag", "paint"),
+    ("Ctrl + click or drag", "erase"),
+    ("Shift + wheel", "finer or coarser superpixels"),
+)
+NAPARIS_OWN = (
+    ("Ctrl + Z, Ctrl + Shift + Z", "undo, redo"),
+    ("M", "a new label"),
+)
+
+
+def listed() -> str:
+    """Return all of them in lines, for the widget."""
+    keys = tuple((key.key, key.does) for key in KEYS)
+    return "\n".join(f"{what}: {does}" for what, does in MOUSE + keys + NAPARIS_OWN)
+
+
+class Bound:
+    """Keys of a viewer that call a widget's methods.
+
+    napari reads no keys from manifests yet, so the widget binds them. Keys that
+    the user has bound to something else are left alone.
+    """
+
+    def __init__(self, viewer: Viewer, widget: Any) -> None:
+        self._viewer = viewer
+        self._keys = []
+        for key in KEYS:
+            try:
+                viewer.bind_key(key.key, _relay(getattr(widget, key.method)))
+            except ValueError:
+                continue
+            self._keys.append(key.key)
+
+    def release(self) -> None:
+        """Give the keys back."""
+        for key in self._keys:
+            self._viewer.bind_key(key, None)
+        self._keys = []
+
+
+def _relay(method: Callable[[], None]) -> Callable[[Any], None]:
+    """Return a function for napari, which outlives the widget."""
+    weak = WeakMethod(method)
+
+    def call(viewer: Any) -> None:
+        method = weak()
+        if method is not None:
+            method()
+
+    return call
