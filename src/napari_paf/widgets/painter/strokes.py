@@ -28,7 +28,7 @@ class Strokes:
     Parameters
     ----------
     superpixels, target : Labels
-        Both in memory, the pixels of one on those of the other.
+        The pixels of one on those of the other; the superpixels in memory.
     """
 
     def __init__(self, superpixels: Labels, target: Labels) -> None:
@@ -109,7 +109,7 @@ class Strokes:
             return 0
         if layer.data[place] == label:
             return 0
-        indices = np.nonzero(same_area(layer.data, place))
+        indices = np.nonzero(same_area(np.asarray(layer.data), place))
         layer.data_setitem(indices, label)
         return len(indices[0])
 

@@ -36,11 +36,17 @@ def why_not(superpixels: Labels | None, target: Labels | None) -> str:
         return ""
     if target is superpixels:
         return SAME_LAYER
-    if not isinstance(target.data, np.ndarray):
+    if not _can_be_painted(target.data):
         return NOT_IN_MEMORY.format(name=target.name)
     if not lies_on(superpixels, target):
         return OTHER_PIXELS.format(name=target.name)
     return ""
+
+
+def _can_be_painted(data: Any) -> bool:
+    """Whether napari can write single pixels of an array, and undo it."""
+    module = type(data).__module__.partition(".")[0]
+    return isinstance(data, np.ndarray) or module in ("zarr", "tensorstore")
 
 
 def lies_on(superpixels: Labels, target: Labels) -> bool:
