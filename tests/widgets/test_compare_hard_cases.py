@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import dask.array as da
 import numpy as np
 import pytest
 from qtpy.QtCore import QThreadPool
@@ -180,3 +181,43 @@ def test_nothing_in_common(start, finish):
     widget.run()
     finish(widget)
     assert "no superpixel where the ground truth is labelled" in widget.message
+
+
+@pytest.fixture
+def compare(make_napari_viewer_proxy, qtbot):
+    """Return a function that compares two labels layers, and gives the widget."""
+
+    def compare_(labels, truth, **options):
+        viewer = make_napari_viewer_proxy(strict_qt="raise")
+        viewer.add_labels(truth, name="truth", **options)
+        viewer.add_labels(labels, name="labels", **options)
+        _, widget = viewer.window.add_plugin_dock_widget(
+            "napari-paf", "Compare with ground truth"
+        )
+        widget.labels_layer.value = viewer.layers["labels"]
+        widget.truth_layer.value = viewer.layers["truth"]
+        return viewer, widget
+
+    return compare_
+
+
+def test_one_pixel(compare, qtbot):
+    viewer, widget = compare(np.ones((1, 1), np.uint8), np.ones((1, 1), np.uint8))
+    widget.run()
+    qtbot.waitUntil(lambda: widget.worker is None, timeout=20_000)
+    assert widget.results[0]["achievable_segmentation_accuracy"] == 1
+    assert not viewer.layers["labels leaking"].data.any()
+
+
+def test_huge_multiscale_labels(compare):
+    def chunk(block_info=None):
+        raise AssertionError("the finest level is never read")
+
+    finest = da.map_blocks(
+        chunk, chunks=((3000,) * 10,) * 2, dtype=np.uint8, meta=np.zeros((0, 0), "u1")
+    )
+    coarse = [da.zeros((30_000 // f,) * 2, dtype=np.uint8) for f in (8, 64)]
+    _, widget = compare([finest, *coarse], [finest, *coarse], multiscale=True)
+    assert "30000" in widget.reason
+    widget.run()
+    assert widget.worker is None

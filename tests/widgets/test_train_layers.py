@@ -89,3 +89,19 @@ def test_cancel_within_a_second_in_each_phase(open_training, cells, qtbot, phase
     assert QThreadPool.globalInstance().waitForDone(5000)
     assert not user_models()
     assert len(viewer.layers) <= 3  # with the preview, if there was one already
+
+
+def test_huge_multiscale_image(open_training, cells):
+    def chunk(block_info=None):
+        raise AssertionError("the finest level is never read")
+
+    finest = da.map_blocks(
+        chunk, chunks=((3000,) * 10,) * 2, dtype=np.uint8, meta=np.zeros((0, 0), "u1")
+    )
+    levels = [
+        finest,
+        *(da.zeros((30_000 // f,) * 2, dtype=np.uint8) for f in (8, 64)),
+    ]
+    _, widget = open_training((levels, levels), multiscale=True)
+    assert "30000" in widget.reason
+    assert not widget.run_button.isEnabled()

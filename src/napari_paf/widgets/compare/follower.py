@@ -27,6 +27,7 @@ from napari_paf.widgets.compare.texts import (
     NOTHING_YET,
     both,
     other_size,
+    too_large,
 )
 from napari_paf.widgets.superpixels.hierarchies import hierarchy_of
 from napari_paf.widgets.train.pairs import layers_of
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
     from napari_paf.widgets.common.plane import Plane
     from napari_paf.widgets.compare.request import Row
+
+_MOST_PIXELS_AT_ONCE = 2**29
 
 
 class CompareFollower(CompareControls):
@@ -175,6 +178,8 @@ class CompareFollower(CompareControls):
                 return [], other_size("image", image.name, shape, layer.name)
             sizes = hierarchy_of(layer) if curve else None
             plane = self._plane_of(layer)
+            if plane.n_pixels > _MOST_PIXELS_AT_ONCE:
+                return [], too_large(layer.name, plane.shape)
             sides.append(Side(layer.name, plane, tuple(found), seen, sizes))
         return sides, ""
 

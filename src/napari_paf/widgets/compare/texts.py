@@ -104,6 +104,15 @@ def other_size(what: str, name: str, shape: tuple[int, ...], labels: str) -> str
     )
 
 
+def too_large(name: str, shape: tuple[int, ...]) -> str:
+    """Return that a layer cannot be measured at once."""
+    size = " \u00d7 ".join(map(str, shape))
+    return (
+        f"\u201c{name}\u201d has too many pixels to be measured at once ({size}): "
+        "choose superpixels of a part, which may lie on larger ground truth."
+    )
+
+
 def outcome(n_layers: int, seconds: float) -> str:
     """Return what came of a run in plain words."""
     noun = "layer" if n_layers == 1 else "layers"

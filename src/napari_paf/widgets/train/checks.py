@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
 _MOST_PIXELS_TO_READ = 2**22
+_MOST_PIXELS_AT_ONCE = 2**29  # of a plane
 
 
 def why_not(
@@ -54,6 +55,12 @@ def _why_not_pair(image: Image, labels: Labels) -> str:
         )
     if 0 in shapes[0]:
         return f"The image \u201c{image.name}\u201d has no pixels."
+    rows, columns = shapes[0][-2:]
+    if rows * columns > _MOST_PIXELS_AT_ONCE:
+        return (
+            f"The image \u201c{image.name}\u201d has too many pixels to learn from "
+            f"({rows} \u00d7 {columns}); choose layers with a part of it."
+        )
     data = full_resolution(labels)
     small = isinstance(data, np.ndarray) and data.size <= _MOST_PIXELS_TO_READ
     if small and not data.any():
