@@ -233,15 +233,32 @@ def test_other_plane_shown_during_a_run(open_widget, start, finish):
     assert labels.data[[0, 2, 3]].max() == 0
 
 
-def test_result_removed_and_repainted_during_a_run(
-    open_widget, start, finish, run, grey
-):
+def test_result_removed_during_a_run(open_widget, start, finish, run, grey):
     viewer, widget = open_widget(grey)
     run(widget)
     start(widget)
     viewer.layers.remove(results(viewer)[0])
     finish(widget)
     assert len(results(viewer)) == 1
+
+
+def test_result_repainted_and_renamed_during_a_run(
+    open_widget, computing, start, finish, run, grey
+):
+    viewer, widget = open_widget(grey)
+    run(widget)
+    computing.reached.acquire(blocking=False)
+    (labels,) = results(viewer)
+    start(widget)
+    labels.data_setitem((np.array([3]), np.array([4])), 999)
+    labels.name = "renamed"
+    viewer.layers.move(1, 0)
+    painted = labels.data.copy()
+    finish(widget)
+    assert [layer.name for layer in viewer.layers] == ["renamed", "image 0"]
+    np.testing.assert_array_equal(labels.data, computing.stripes(grey.shape, 300))
+    labels.undo()
+    np.testing.assert_array_equal(labels.data, painted)
 
 
 def test_viewer_closed_during_a_run(open_widget, start, grey, qtbot):

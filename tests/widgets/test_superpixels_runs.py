@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from napari.layers import Labels
 
 from napari_paf import __version__
@@ -314,6 +315,7 @@ def test_script_asking_for_the_impossible_is_told(
         (ValueError("n_segments=1: there are 3 islands."), "n_segments=1: there are 3"),
         (RuntimeError("no kernel image"), "could not be computed: no kernel image"),
         (MemoryError(), "not enough memory"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "processor under Device"),
         (FileNotFoundError(2, "No such file", "x.safetensors"), "x.safetensors"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 NO_IMAGE = "Open an image, or add an image layer."
 TOOLTIPS = {
     "image_layer": "The image to divide into superpixels. It follows the layer that "
@@ -90,9 +92,20 @@ def failure(error: Exception) -> str:
     """Return what went wrong in plain words."""
     if isinstance(error, ValueError | TypeError | OSError):
         return str(error)
-    if isinstance(error, MemoryError):
+    if _is_out_of_memory(error):
         return (
             "There is not enough memory for superpixels of this image; use a "
-            "smaller one."
+            "smaller one, or the processor under Device."
         )
     return f"The superpixels could not be computed: {error}"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    if "torch" not in sys.modules:
+        return False
+
+    from napari_paf.affinity.device import is_out_of_memory
+
+    return is_out_of_memory(error)
