@@ -199,6 +199,7 @@ def test_evaluate(tmp_path):
     assert [row["n_segments"] for row in ours] == ["10.0", "20.0"] * 2
     assert float(ours[0]["achievable_segmentation_accuracy"]) == 1
     assert "Means over 2 images" in result.stdout
+    assert "precision" in result.stdout and "\u2026" not in result.stdout
     assert {"boundary_recall.png", "seconds.png"} <= set(os.listdir(plots))
     quick = run("evaluate", tmp_path / "images", *options, "--every", "2")
     assert "Means over 1 images" in quick.stdout

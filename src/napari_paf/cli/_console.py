@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from napari_paf._progress import Progress as Report
 
 NAME = "napari-paf"
@@ -28,6 +30,12 @@ Model = Annotated[
     typer.Option(help="Name of a model, path of a model file, or 'gradient'."),
 ]
 Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda' or 'mps'.")]
+
+
+def print_whole(table: Table) -> None:
+    """Print a table without cutting its cells, however narrow the window is."""
+    width = Console(width=10_000).measure(table).maximum
+    Console(highlight=False, width=max(console.width, width)).print(table)
 
 
 def plain_errors(command: Command) -> Command:

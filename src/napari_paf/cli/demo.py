@@ -15,9 +15,9 @@ from rich.table import Table
 from napari_paf.cli._console import (
     Device,
     Model,
-    console,
     messages,
     plain_errors,
+    print_whole,
     progress_bar,
 )
 
@@ -135,4 +135,4 @@ def _print_figures(sample: Sample, figures: dict[str, float]) -> None:
     table.add_column("value", justify="right")
     for name, value in figures.items():
         table.add_row(name.replace("_", " "), f"{value:.4g}")
-    console.print(table)
+    print_whole(table)

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from napari_paf.cli._console import (
     Device,
-    console,
     messages,
     plain_errors,
+    print_whole,
     progress_bar,
 )
 
@@ -110,7 +110,7 @@ def evaluate(
     for row in means:
         values = (row[key] for key in columns)
         table.add_row(*(v if isinstance(v, str) else f"{v:.4g}" for v in values))
-    console.print(table)
+    print_whole(table)
 
 
 def _integers(text: str) -> list[int]:

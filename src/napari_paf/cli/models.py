@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from napari_paf.cli._console import console, messages, plain_errors
+from napari_paf.cli._console import console, messages, plain_errors, print_whole
 
 models = typer.Typer(help="List, show, import, export, rename and delete models.")
 
@@ -31,7 +31,7 @@ def list_all(context: typer.Context) -> None:
         table.add_row(
             name, config.architecture, str(config.channels), f"{n_parameters:,}"
         )
-    console.print(table)
+    print_whole(table)
 
 
 @models.command()
