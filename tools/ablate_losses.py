@@ -74,6 +74,8 @@ def main() -> None:
                     validation=(),
                     steps=options.steps,
                     event_every=options.steps,
+                    batch=8,
+                    size=160,
                     loss=loss,
                     learning_rate=options.learning_rate,
                     seed=seed,

@@ -12,8 +12,8 @@ affinities is taken from another model.
 The shipped default is the average of three trainings on photographs
 (``ablate_losses.py``, cross-entropy) and, counted three times, one of
 ``train_default.py`` with ``--init default --learning-rate 6e-4``. It was then trained
-by ``train_default.py`` in the same way for 2600 steps with ``--share
-brightfield_cytology_dsb2018=1.8 nuclei_3d_stardist=0.8 nuclei_fluorescence_dsb2018=2.2``
+by ``train_default.py`` in the same way for 2600 steps with a ``--share`` of 1.8 for
+bright-field cytology, 0.8 for ``nuclei_3d_stardist`` and 2.2 for fluorescent nuclei,
 and, after ``--contrast 1.4`` here, for 1500 steps with shares of 1.4, 0.6 and 1.8.
 ``tune_default.py`` made its file after ``--contrast 2``.
 """
