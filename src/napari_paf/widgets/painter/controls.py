@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from magicgui.widgets import CheckBox, ComboBox, SpinBox
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout
 
 from napari_paf.widgets.common.choices import ChoiceBox
@@ -66,6 +67,16 @@ class PainterControls(DockedWidget):
             layout.addWidget(box.native)
         layout.addWidget(self.on)
         layout.addWidget(self._message)
-        layout.addWidget(QLabel(listed()))
-        layout.addWidget(help_button(HELP))
+        layout.addWidget(_key_table())
+        layout.addWidget(help_button(HELP), alignment=Qt.AlignmentFlag.AlignRight)
         layout.addStretch()
+
+
+def _key_table() -> QLabel:
+    rows = "".join(
+        f'<tr><td style="padding-right: 12px">{what}</td><td>{does}</td></tr>'
+        for what, does in listed()
+    )
+    label = QLabel(f"<table>{rows}</table>")
+    label.setWordWrap(True)
+    return label

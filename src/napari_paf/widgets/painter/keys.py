@@ -39,18 +39,20 @@ KEYS = (
 MOUSE = (
     ("Click or drag", "paint"),
     ("Ctrl + click or drag", "erase"),
-    ("Shift + wheel", "finer or coarser superpixels"),
+    ("Shift + wheel", "finer or coarser"),
 )
+_NAMES = {".": " (full stop)", ",": " (comma)"}  # they are hard to see
 NAPARIS_OWN = (
-    ("Ctrl + Z, Ctrl + Shift + Z", "undo, redo"),
+    ("Ctrl + Z", "undo"),
+    ("Ctrl + Shift + Z", "redo"),
     ("M", "a new label"),
 )
 
 
-def listed() -> str:
-    """Return all of them in lines, for the widget."""
-    keys = tuple((key.key, key.does) for key in KEYS)
-    return "\n".join(f"{what}: {does}" for what, does in MOUSE + keys + NAPARIS_OWN)
+def listed() -> tuple[tuple[str, str], ...]:
+    """Return all of them and what they do, for the widget."""
+    keys = tuple((f"{key.key}{_NAMES.get(key.key, '')}", key.does) for key in KEYS)
+    return MOUSE + keys + NAPARIS_OWN
 
 
 class Bound:
