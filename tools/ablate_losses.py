@@ -60,9 +60,10 @@ def main() -> None:
     table = options.output / "losses.csv"
     if not table.exists():
         _append(table, [["loss", "seed", "shift", "n_segments", *MEASURES]])
+    done = {tuple(row[:2]) for row in csv.reader(table.open())}
+    if ("(start)", "") not in done:
         start = best_shift(load_model(options.init), options.bsds500 / "val")
         _append(table, [["(start)", "", *row] for row in start])
-    done = {tuple(row[:2]) for row in csv.reader(table.open())}
     samples = read_photographs(options.bsds500, "train")
     for seed in range(options.seeds):
         for loss in options.losses:
