@@ -7,23 +7,25 @@ between them, and the edges that leave them. No component reaches beyond its blo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import (
-    balance_gain,
     entropy_gain,
     entropy_gains,
     xlog2x,
 )
 from napari_paf.clustering._queue import (
     UNLIMITED,
+    Components,
     Forest,
     Problem,
+    above,
     drain,
-    sort_items,
+    fill_buckets,
 )
 
 IDLE = 0.02
@@ -78,6 +80,30 @@ def _row_gains(
 
 
 @kernel
+def new_components(pixel: Any, size: Any) -> Components:
+    """Return components, none of them merged."""
+    n = len(pixel)
+    merged, behind = np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32)
+    return Components(pixel, merged, behind, size, np.zeros(n, np.bool_))
+
+
+@kernel
+def leaf_components(problem: Problem, low: Any, high: Any) -> Components:
+    """Return the pixels of a box as components, numbered in raster order."""
+    shape = problem.shape
+    extent = high - low
+    pixel = np.empty(extent[0] * extent[1] * extent[2], np.int32)
+    n = 0
+    for z in range(low[0], high[0]):
+        for y in range(low[1], high[1]):
+            row = (z * shape[1] + y) * shape[2]
+            for x in range(low[2], high[2]):
+                pixel[n] = row + x
+                n += 1
+    return new_components(pixel, np.ones(n, np.int32))
+
+
+@kernel
 def leaf_items(
     problem: Problem, forest: Forest, low: Any, high: Any, no_items: Any
 ) -> Any:
@@ -85,9 +111,6 @@ def leaf_items(
     weights, bits = problem.weights, problem.slot_bits
     steps, offsets, shape = problem.steps, problem.offsets, problem.shape
     loop, total = forest.loop, problem.total
-    balance = problem.trade_off * balance_gain(
-        1, 1, problem.n_inside, problem.size_terms
-    )
     extent = high - low
     n_pixels = extent[0] * extent[1] * extent[2]
     n_items = 0
@@ -104,78 +127,100 @@ def leaf_items(
     for z in range(low[0], high[0]):
         for y in range(low[1], high[1]):
             row = (z * shape[1] + y) * shape[2]
+            own = ((z - low[0]) * extent[1] + y - low[1]) * extent[2] - low[2]
             for k in range(len(steps)):
                 _row_gains(problem, forest, low, high, z, y, k, gains[k], scratch)
             for x in range(low[2], high[2]):
                 for k in range(len(steps)):
                     gain = gains[k, x - low[2]]
                     if gain > -np.inf:
+                        step = offsets[k, 0] * extent[1] + offsets[k, 1]
+                        step = step * extent[2] + offsets[k, 2]
+                        items[n_items]["entropy"] = above(gain)
                         items[n_items]["edge"] = ((row + x) << bits) + k
-                        items[n_items]["gain"] = balance + gain
+                        items[n_items]["a"] = own + x
+                        items[n_items]["b"] = own + x + step
                         n_items += 1
     n_own = n_items
     for z in range(low[0], high[0]):
         for y in range(low[1], high[1]):
+            row = (z * shape[1] + y) * shape[2]
+            own = ((z - low[0]) * extent[1] + y - low[1]) * extent[2] - low[2]
             rim = y in (low[1], high[1] - 1) or (
                 shape[0] > 1 and z in (low[0], high[0] - 1)
             )
             # Inside a row, only its two ends have neighbours outside the box.
             stride = 1 if rim else max(1, extent[2] - 1)
             for x in range(low[2], high[2], stride):
-                pixel = (z * shape[1] + y) * shape[2] + x
+                pixel = row + x
                 for k in range(len(steps)):
                     dz, dy, dx = offsets[k, 0], offsets[k, 1], offsets[k, 2]
-                    edge = (pixel << bits) + k
-                    if weights[edge] >= 0 and not _contains(
-                        low, high, z + dz, y + dy, x + dx
-                    ):
-                        items[n_items]["edge"] = edge
-                        other = pixel + steps[k]
-                        items[n_items]["gain"] = balance + entropy_gain(
+                    for sign in (1, -1):
+                        oz, oy, ox = z + sign * dz, y + sign * dy, x + sign * dx
+                        if _contains(low, high, oz, oy, ox) or not (
+                            0 <= oz < shape[0]
+                            and 0 <= oy < shape[1]
+                            and 0 <= ox < shape[2]
+                        ):
+                            continue
+                        other = pixel + sign * steps[k]
+                        edge = ((pixel if sign > 0 else other) << bits) + k
+                        if weights[edge] < 0:
+                            continue
+                        gain = entropy_gain(
                             weights[edge] / total,
                             loop[pixel, 0],
                             loop[pixel, 1],
                             loop[other, 0],
                             xlog2x(loop[other, 0]),
                         )
-                        n_items += 1
-                    edge = ((pixel - steps[k]) << bits) + k
-                    if (
-                        0 <= z - dz < shape[0]
-                        and 0 <= y - dy < shape[1]
-                        and 0 <= x - dx < shape[2]
-                        and not _contains(low, high, z - dz, y - dy, x - dx)
-                        and weights[edge] >= 0
-                    ):
-                        items[n_items]["edge"] = ~edge
-                        other = pixel - steps[k]
-                        items[n_items]["gain"] = balance + entropy_gain(
-                            weights[edge] / total,
-                            loop[pixel, 0],
-                            loop[pixel, 1],
-                            loop[other, 0],
-                            xlog2x(loop[other, 0]),
-                        )
+                        items[n_items]["entropy"] = above(gain)
+                        items[n_items]["edge"] = edge if sign > 0 else ~edge
+                        items[n_items]["a"] = own + x
+                        items[n_items]["b"] = -1
                         n_items += 1
     return items[:n_items], n_own
 
 
 @kernel
-def parent_items(
-    problem: Problem, low: Any, high: Any, inner: Any, leaving: Any, no_items: Any
-) -> Any:
-    """Return the edges of a block from those of its children, as `leaf_items` does.
+def parent_components(forest: Forest, pixel: Any) -> Components:
+    """Return what a block's children left as components, numbered in their order."""
+    size = np.empty(len(pixel), np.int32)
+    for number in range(len(pixel)):
+        size[number] = forest.size[pixel[number]]
+        forest.number[pixel[number]] = number
+    return new_components(pixel, size)
 
-    An edge between two children is in the `leaving` of both; it is taken from
-    the child of its first pixel.
+
+@kernel
+def add_inner(items: Any, n_items: int, inner: Any, first: int) -> int:
+    """Add the edges inside a child, whose components are numbered from `first` on."""
+    for at in range(len(inner)):
+        items[n_items] = inner[at]
+        items[n_items]["a"] += first
+        items[n_items]["b"] += first
+        n_items += 1
+    return n_items
+
+
+@kernel
+def add_leaving(
+    problem: Problem,
+    forest: Forest,
+    low: Any,
+    high: Any,
+    items: Any,
+    n_items: int,
+    leaving: Any,
+    first: int,
+    inside: bool,
+) -> int:
+    """Add edges that leave a child: those to another child, or those to outside.
+
+    An edge between two children leaves both; it is taken from that of its first pixel.
     """
-    shape = problem.shape
+    shape, root = problem.shape, forest.root
     mask = (1 << problem.slot_bits) - 1
-    items = np.empty(len(inner) + len(leaving), no_items.dtype)
-    n_items = len(inner)
-    items[:n_items] = inner
-    still_leaving = np.empty(len(leaving), np.int32)
-    n_leaving = 0
     for at in range(len(leaving)):
         edge = leaving[at]["edge"]
         number = edge if edge >= 0 else ~edge
@@ -184,108 +229,84 @@ def parent_items(
             pixel += problem.steps[number & mask]
         row = pixel // shape[2]
         plane = row // shape[1]
-        if not _contains(
+        stays = _contains(
             low, high, plane, row - plane * shape[1], pixel - row * shape[2]
-        ):
-            still_leaving[n_leaving] = at
-            n_leaving += 1
-        elif edge >= 0:
+        )
+        if stays == inside and (edge >= 0 or not stays):
             items[n_items] = leaving[at]
+            items[n_items]["a"] += first
+            if inside:
+                while root[pixel] != pixel:
+                    pixel = root[pixel]
+                items[n_items]["b"] = forest.number[pixel]
             n_items += 1
-    n_own = n_items
-    for at in still_leaving[:n_leaving]:
-        items[n_items] = leaving[at]
-        n_items += 1
-    return items[:n_items], n_own
-
-
-@kernel
-def merge_parent(
-    problem: Problem,
-    forest: Forest,
-    low: Any,
-    high: Any,
-    inner: Any,
-    leaving: Any,
-    n_components: int,
-    round_number: int,
-    earlier_gain: Any,
-    n_wanted: int,
-    pulse: Any,
-) -> Any:
-    """Merge what the children of a block left; see `merge_block`."""
-    items, n_own = parent_items(problem, low, high, inner, leaving, inner)
-    return merge_block(
-        problem,
-        forest,
-        items,
-        n_own,
-        n_components,
-        round_number,
-        earlier_gain,
-        n_wanted,
-        pulse,
-    )
+    return n_items
 
 
 @kernel
 def merge_block(
     problem: Problem,
     forest: Forest,
+    components: Components,
     items: Any,
     n_own: int,
-    n_components: int,
-    round_number: int,
     earlier_gain: Any,
     n_wanted: int,
+    leaves: bool,
     pulse: Any,
 ) -> Any:
     """Merge in one block what can be merged without looking beyond it.
 
-    Returns the merged edges and their gains, and the items that are left: those
-    between two components of the block, and those that leave it.
+    Returns the merged edges and their gains and, unless it `leaves` nothing, what is
+    left: the pixels that stand for components, the items between two of them, and
+    the items that leave the block.
     """
     n_buckets = 16
     while n_buckets * ITEMS_PER_BUCKET < len(items) and n_buckets < 2**22:
         n_buckets *= 2
-    own, start = sort_items(items[:n_own], problem, n_buckets)
-    leaving, leaving_start = sort_items(items[n_own:], problem, n_buckets)
-    items[:n_own] = own
-    items[n_own:] = leaving
-    merged_edge = np.empty(n_components, items["edge"].dtype)
-    merged_gain = np.empty(n_components, np.float64)
+    queue = fill_buckets(problem, forest, components, items, n_own, n_buckets)
+    pixel, merged, _, size, _ = components
+    merged_edge = np.empty(len(pixel), items["edge"].dtype)
+    merged_gain = np.empty(len(pixel), np.float64)
+    n_idle = 0 if n_wanted < UNLIMITED else int(len(pixel) * IDLE)
     n_merged = drain(
         problem,
         forest,
-        items,
-        n_own,
-        start,
-        leaving_start,
-        n_components,
-        round_number,
+        components,
+        queue,
         merged_edge,
         merged_gain,
         earlier_gain,
         n_wanted,
-        0 if n_wanted < UNLIMITED else int(n_components * IDLE),
+        n_idle,
         pulse,
     )
-    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
-    root, steps = forest.root, problem.steps
+    edges, gains = merged_edge[:n_merged].copy(), merged_gain[:n_merged].copy()
+    if not leaves:
+        nothing = items[:0].copy()
+        return edges, gains, pixel[:0].copy(), nothing, nothing
+    left = np.empty(len(pixel) - n_merged, np.int32)
+    number = np.empty(len(pixel), np.int32)
+    n_left = 0
+    for old in range(len(pixel)):
+        if merged[old] == old:
+            forest.size[pixel[old]] = size[old]
+            left[n_left] = pixel[old]
+            number[old] = n_left
+            n_left += 1
+        else:
+            forest.root[pixel[old]] = pixel[merged[old]]
+    items = queue.items
     n_inner = 0
     for at in range(n_own):
-        edge = items[at]["edge"]
-        i = edge >> bits
-        j = i + steps[edge & mask]
-        if root[i] != root[j]:
+        a, b = merged[items[at]["a"]], merged[items[at]["b"]]
+        if a != b:
             items[n_inner] = items[at]
+            items[n_inner]["a"], items[n_inner]["b"] = number[a], number[b]
             n_inner += 1
-    return (
-        merged_edge[:n_merged].copy(),
-        merged_gain[:n_merged].copy(),
-        items[:n_inner].copy(),
-        items[n_own:].copy(),
-    )
+    for at in range(n_own, len(items)):
+        items[at]["a"] = number[merged[items[at]["a"]]]
+    return edges, gains, left, items[:n_inner].copy(), items[n_own:].copy()
 
 
 @kernel
@@ -297,12 +318,75 @@ def merge_leaf(
     no_items: Any,
     earlier_gain: Any,
     n_wanted: int,
+    leaves: bool,
     pulse: Any,
 ) -> Any:
     """Merge single pixels in a box; see `merge_block`."""
     items, n_own = leaf_items(problem, forest, low, high, no_items)
-    extent = high - low
-    n_pixels = extent[0] * extent[1] * extent[2]
     return merge_block(
-        problem, forest, items, n_own, n_pixels, 1, earlier_gain, n_wanted, pulse
+        problem,
+        forest,
+        leaf_components(problem, low, high),
+        items,
+        n_own,
+        earlier_gain,
+        n_wanted,
+        leaves,
+        pulse,
+    )
+
+
+class Left(NamedTuple):
+    """What a block leaves to its parent."""
+
+    pixel: NDArray[np.int32]  # one for each component
+    inner: NDArray[np.void]  # edges between two of them
+    leaving: NDArray[np.void]  # edges that leave the block
+
+
+def merge_parent(
+    problem: Problem,
+    forest: Forest,
+    low: Any,
+    high: Any,
+    children: list[Left],
+    earlier_gain: Any,
+    n_wanted: int,
+    leaves: bool,
+    pulse: Any,
+) -> Any:
+    """Merge what the children of a block left; see `merge_block`."""
+    pixel = np.concatenate([child.pixel for child in children])
+    components = parent_components(forest, pixel)
+    first = np.cumsum([0] + [len(child.pixel) for child in children])
+    n_most = sum(len(child.inner) + len(child.leaving) for child in children)
+    items = np.empty(n_most, children[0].inner.dtype)
+    n_items = 0
+    for child, number in zip(children, first, strict=False):
+        n_items = add_inner(items, n_items, child.inner, number)
+    for inside in (True, False):
+        if not inside:
+            n_own = n_items
+        for child, number in zip(children, first, strict=False):
+            n_items = add_leaving(
+                problem,
+                forest,
+                low,
+                high,
+                items,
+                n_items,
+                child.leaving,
+                number,
+                inside,
+            )
+    return merge_block(
+        problem,
+        forest,
+        components,
+        items[:n_items],
+        n_own,
+        earlier_gain,
+        n_wanted,
+        leaves,
+        pulse,
     )

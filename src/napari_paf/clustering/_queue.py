@@ -12,14 +12,17 @@ from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
 UNLIMITED = 2**62
 
 ITEM = np.dtype(
-    [("gain", np.float64), ("edge", np.int32), ("following", np.int32)], align=True
+    [("entropy", np.float32), ("edge", np.int32), ("a", np.int32), ("b", np.int32)],
+    align=True,
 )
 WIDE_ITEM = np.dtype(
-    [("gain", np.float64), ("edge", np.int64), ("following", np.int32)], align=True
+    [("entropy", np.float32), ("edge", np.int64), ("a", np.int32), ("b", np.int32)],
+    align=True,
 )
-"""An edge in a queue: an upper bound of its gain, its number, and the next item in
-the same bucket. An edge that leaves the block is stored as its number if its first
-pixel lies inside, and as ``~number`` if its second does."""
+"""An edge in a queue: an upper bound of the entropy rate that it gains, its number, and
+the components of its two pixels, as numbered in the block. An edge that leaves the
+block is stored as its number if its first pixel lies inside, and as ``~number`` if its
+second does; the component inside is then `a`, and `b` means nothing."""
 
 
 class Problem(NamedTuple):
@@ -41,11 +44,47 @@ class Problem(NamedTuple):
 class Forest(NamedTuple):
     """What has been merged so far: one entry a pixel, shared by all threads."""
 
-    root: Any  # the pixel that stands for the component a pixel is in
-    next_pixel: Any  # the pixels of a component in a ring
-    tally: Any  # (n_pixels, 2), at roots: the component's number of pixels, and
-    # the last round in which it had to wait
+    root: Any  # leads, step by step, to the pixel that stands for the component
+    size: Any  # at roots: the component's number of pixels, or less for a moment
+    number: Any  # at roots: the number of the component in the block at work
     loop: Any  # (n_pixels, 2) what is left of each pixel's self-loop, and f of it
+
+
+class Components(NamedTuple):
+    """The components of one block, few enough to stay in the cache."""
+
+    pixel: Any  # what each was when the block began: the root of these pixels
+    merged: Any  # the number of the component that each is part of by now
+    behind: Any  # the components that were merged, in a ring
+    size: Any  # of what is a component still: the number of pixels
+    waits: Any  # and whether it has to wait for what is outside the block
+
+
+class Queue(NamedTuple):
+    """Edges of one block, in a row of buckets of falling gain."""
+
+    items: Any
+    n_own: int  # the first ones are the block's own; those behind leave it
+    head: Any  # of the list of every bucket: an item, or -1
+    following: Any  # the next item in the same bucket, or -1
+
+
+@kernel
+def above(gain: float) -> Any:
+    """Return a number that is above a gain, even when it is stored in 4 bytes."""
+    return np.float32(gain + abs(gain) * 3e-7 + 1e-37)
+
+
+@kernel
+def outer_size(forest: Forest, pixel: int) -> int:
+    """Return the size of a component outside the block, or less.
+
+    Another thread may be at work there. Whatever it lets us see was true a moment ago.
+    """
+    root = forest.root
+    while root[pixel] != pixel:
+        pixel = root[pixel]
+    return forest.size[pixel]
 
 
 @kernel
@@ -61,31 +100,43 @@ def bucket_scale(problem: Problem, n_buckets: int) -> float:
 
 
 @kernel
-def sort_items(items: Any, problem: Problem, n_buckets: int) -> Any:
-    """Sort items into buckets of falling gain, keeping their order within one.
-
-    Returns the sorted items and where each bucket starts.
-    """
-    top, scale = problem.top, bucket_scale(problem, n_buckets)
-    start = np.zeros(n_buckets + 1, np.int32)
-    for at in range(len(items)):
-        start[_bucket(items[at]["gain"], top, scale, n_buckets) + 1] += 1
-    for bucket in range(n_buckets):
-        start[bucket + 1] += start[bucket]
-    position = start[:-1].copy()
-    in_order = np.empty_like(items)
-    for at in range(len(items)):
-        bucket = _bucket(items[at]["gain"], top, scale, n_buckets)
-        in_order[position[bucket]]["gain"] = items[at]["gain"]
-        in_order[position[bucket]]["edge"] = items[at]["edge"]
-        position[bucket] += 1
-    return in_order, start
-
-
-@kernel
 def _number(edge: int) -> int:
     """Return the number of an edge, whichever of its pixels lies inside."""
     return edge if edge >= 0 else ~edge
+
+
+@kernel
+def fill_buckets(
+    problem: Problem,
+    forest: Forest,
+    components: Components,
+    items: Any,
+    n_own: int,
+    n_buckets: int,
+) -> Queue:
+    """Put every item into a bucket."""
+    top, scale = problem.top, bucket_scale(problem, n_buckets)
+    size = components.size
+    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
+    head = np.full(n_buckets, -1, np.int32)
+    following = np.empty(len(items), np.int32)
+    for item in range(len(items)):
+        size_a = size[items[item]["a"]]
+        if item < n_own:
+            size_b = size[items[item]["b"]]
+        else:
+            edge = items[item]["edge"]
+            outer = _number(edge) >> bits
+            if edge >= 0:
+                outer += problem.steps[edge & mask]
+            size_b = outer_size(forest, outer)
+        bound = items[item]["entropy"] + problem.trade_off * balance_gain(
+            size_a, size_b, problem.n_inside, problem.size_terms
+        )
+        bucket = _bucket(bound, top, scale, n_buckets)
+        following[item] = head[bucket]
+        head[bucket] = item
+    return Queue(items, n_own, head, following)
 
 
 @kernel
@@ -124,12 +175,8 @@ def _sift_down(keys: Any, heap: Any, n_heap: int, at: int, items: Any) -> None:
 def drain(
     problem: Problem,
     forest: Forest,
-    items: Any,
-    n_own: int,
-    start: Any,
-    leaving_start: Any,
-    n_components: int,
-    round_number: int,
+    components: Components,
+    queue: Queue,
     merged_edge: Any,
     merged_gain: Any,
     earlier_gain: Any,
@@ -145,22 +192,19 @@ def drain(
     its components *waits*: for an edge that leaves the block, or for another
     component that waits.
 
-    The queue is a row of buckets. A bucket is first looked through once: what
-    lies inside a component is dropped, what is out of date moves to the list of
-    a later bucket, and the rest goes to a heap, to be taken in order.
+    A bucket is first looked through once: what lies inside a component is
+    dropped, what is out of date moves to a later bucket, and the rest goes to a
+    heap, to be taken in order. Most of what is out of date shows by the sizes of
+    the two components alone.
 
     Parameters
     ----------
     problem, forest
-        What to cluster, and the state that the block owns its components of.
-    items : (n_items,) ndarray of ITEM
-        The block's edges: first `n_own` between its components, then those that
-        leave it, each sorted into buckets that start at `start` and, counted
-        from `n_own`, at `leaving_start`.
-    n_components : int
-        Number of components of the block.
-    round_number : int
-        Marks what waits; no earlier round had it.
+        What to cluster, and the state of all pixels.
+    components
+        The block's components, of which it alone may merge any.
+    queue
+        The block's edges.
     merged_edge, merged_gain : ndarray
         Filled with the edges taken and their gains.
     earlier_gain : (n,) ndarray of float64
@@ -175,19 +219,20 @@ def drain(
     -------
     n_merged : int
     """
-    root, next_pixel, tally, loop = forest
+    _, merged, behind, size, waits = components
+    items, n_own, head, following = queue
+    loop = forest.loop
     weights, total, trade_off = problem.weights, problem.total, problem.trade_off
     n_inside, size_terms, steps = problem.n_inside, problem.size_terms, problem.steps
     bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
-    n_buckets = len(start) - 1
+    n_buckets = len(head)
     top, scale = problem.top, bucket_scale(problem, n_buckets)
-    head = np.full(n_buckets, -1, np.int32)  # items that moved to a bucket
     # Room for the worst case costs nothing: memory never touched is never given.
     # (Arrays replaced inside the loop would be counted references at every step.)
     keys = np.empty(len(items), np.float64)
     heap = np.empty(len(items), np.int32)
     bucket, n_heap, n_merged, n_earlier = -1, 0, 0, 0
-    n_active = n_components
+    n_active = len(merged)
     n_at_load = 0
     while n_active > n_idle and pulse[0] == 0:
         if n_heap == 0:
@@ -195,58 +240,59 @@ def drain(
             if bucket == n_buckets:
                 break
             n_at_load = n_merged
-            at, stop = start[bucket], start[bucket + 1]
-            following = head[bucket]
-            source = 0
-            while True:
-                if at == stop:
-                    if source == 0:
-                        source = 1
-                        at = n_own + leaving_start[bucket]
-                        stop = n_own + leaving_start[bucket + 1]
-                        continue
-                    if following < 0:
-                        break
-                    item = following
-                    following = items[item]["following"]
-                else:
-                    item = at
-                    at += 1
+            next_item = head[bucket]
+            while next_item >= 0:
+                item = next_item
+                next_item = following[item]
+                a = merged[items[item]["a"]]
                 edge = items[item]["edge"]
-                if edge < 0:
-                    edge = ~edge
-                i = edge >> bits
-                j = i + steps[edge & mask]
-                root_i, root_j = root[i], root[j]
-                loop_term_i, loop_term_j = loop[i, 1], loop[j, 1]
                 if item < n_own:
-                    if root_i == root_j or (
-                        tally[root_i, 1] == round_number
-                        and tally[root_j, 1] == round_number
-                    ):
+                    b = merged[items[item]["b"]]
+                    if a == b or (waits[a] and waits[b]):
                         continue
+                    balance = trade_off * balance_gain(
+                        size[a], size[b], n_inside, size_terms
+                    )
+                    bound = items[item]["entropy"] + balance
+                    target = _bucket(bound, top, scale, n_buckets)
+                    if target > bucket:
+                        following[item] = head[target]
+                        head[target] = item
+                        continue
+                    i = edge >> bits
+                    j = i + steps[edge & mask]
+                    loop_term_i, loop_term_j = loop[i, 1], loop[j, 1]
                 else:
-                    # Another thread may be at work at one end. Whatever it lets us
-                    # see was true a moment ago, and gains only shrink; but a loop
-                    # and its f may be of different moments, so f is taken anew.
+                    if waits[a]:
+                        continue
+                    size_i = size_j = size[a]
+                    i = _number(edge) >> bits
+                    j = i + steps[_number(edge) & mask]
+                    if edge >= 0:
+                        size_j = outer_size(forest, j)
+                    else:
+                        edge = ~edge
+                        size_i = outer_size(forest, i)
+                    balance = trade_off * balance_gain(
+                        size_i, size_j, n_inside, size_terms
+                    )
+                    # Gains only shrink, so what another thread lets us see of a loop
+                    # gives a bound; but a loop and its f may be of different moments.
                     loop_term_i, loop_term_j = xlog2x(loop[i, 0]), xlog2x(loop[j, 0])
-                fresh = entropy_gain(
+                gained = entropy_gain(
                     weights[edge] / total,
                     loop[i, 0],
                     loop_term_i,
                     loop[j, 0],
                     loop_term_j,
-                ) + trade_off * balance_gain(
-                    tally[root_i, 0], tally[root_j, 0], n_inside, size_terms
                 )
-                if fresh < items[item]["gain"]:
-                    items[item]["gain"] = fresh
-                    target = _bucket(fresh, top, scale, n_buckets)
-                    if target > bucket:
-                        items[item]["following"] = head[target]
-                        head[target] = item
-                        continue
-                keys[n_heap] = items[item]["gain"]
+                items[item]["entropy"] = above(gained)
+                target = _bucket(gained + balance, top, scale, n_buckets)
+                if target > bucket:
+                    following[item] = head[target]
+                    head[target] = item
+                    continue
+                keys[n_heap] = gained + balance
                 heap[n_heap] = item
                 n_heap += 1
             for place in range(n_heap // 2 - 1, -1, -1):
@@ -254,73 +300,66 @@ def drain(
             continue
 
         item = heap[0]
-        edge = items[item]["edge"]
-        leads_in = edge < 0
-        if leads_in:
-            edge = ~edge
-        i = edge >> bits
-        j = i + steps[edge & mask]
-        root_i, root_j = root[i], root[j]
+        a = merged[items[item]["a"]]
         if item >= n_own:
-            if leads_in:
-                root_i = root_j
-            else:
-                root_j = root_i
-            if tally[root_i, 1] != round_number:
-                tally[root_i, 1] = round_number
+            if not waits[a]:
+                waits[a] = True
                 n_active -= 1
-        elif root_i != root_j:
-            if n_merged > n_at_load:  # what was up to date may not be any more
-                fresh = entropy_gain(
-                    weights[edge] / total,
-                    loop[i, 0],
-                    loop[i, 1],
-                    loop[j, 0],
-                    loop[j, 1],
-                ) + trade_off * balance_gain(
-                    tally[root_i, 0], tally[root_j, 0], n_inside, size_terms
-                )
-                if fresh < keys[0]:
-                    items[item]["gain"] = fresh
-                    keys[0] = fresh
-                    if _bucket(fresh, top, scale, n_buckets) <= bucket:
-                        _sift_down(keys, heap, n_heap, 0, items)
-                        continue
-            if _bucket(keys[0], top, scale, n_buckets) > bucket:
-                target = _bucket(keys[0], top, scale, n_buckets)
-                items[item]["following"] = head[target]
-                head[target] = item
-            elif tally[root_i, 1] == round_number or tally[root_j, 1] == round_number:
-                for waiting in (root_i, root_j):
-                    if tally[waiting, 1] != round_number:
-                        tally[waiting, 1] = round_number
-                        n_active -= 1
-            else:
-                while n_earlier < len(earlier_gain) and (
-                    earlier_gain[n_earlier] > keys[0]
-                ):
-                    n_earlier += 1
-                if n_earlier + n_merged >= n_wanted:
-                    break
-                if tally[root_i, 0] < tally[root_j, 0]:
-                    root_i, root_j = root_j, root_i
-                tally[root_i, 0] += tally[root_j, 0]
-                pixel = root_j
-                while root[pixel] != root_i:
-                    root[pixel] = root_i
-                    pixel = next_pixel[pixel]
-                behind = next_pixel[root_i]
-                next_pixel[root_i] = next_pixel[root_j]
-                next_pixel[root_j] = behind
-                weight = weights[edge] / total
-                for pixel in (i, j):
-                    loop[pixel, 0] -= weight
-                    loop[pixel, 1] = xlog2x(loop[pixel, 0])
-                merged_edge[n_merged] = edge
-                merged_gain[n_merged] = keys[0]
-                n_merged += 1
-                n_active -= 1
-                pulse[1] = n_merged
+        else:
+            b = merged[items[item]["b"]]
+            if a != b and not (waits[a] and waits[b]):
+                edge = items[item]["edge"]
+                i = edge >> bits
+                j = i + steps[edge & mask]
+                target = bucket
+                if n_merged > n_at_load:  # what was up to date may not be any more
+                    gained = entropy_gain(
+                        weights[edge] / total,
+                        loop[i, 0],
+                        loop[i, 1],
+                        loop[j, 0],
+                        loop[j, 1],
+                    )
+                    fresh = gained + trade_off * balance_gain(
+                        size[a], size[b], n_inside, size_terms
+                    )
+                    if fresh < keys[0]:
+                        items[item]["entropy"] = above(gained)
+                        target = _bucket(fresh, top, scale, n_buckets)
+                        if target == bucket:
+                            keys[0] = fresh
+                            _sift_down(keys, heap, n_heap, 0, items)
+                            continue
+                if target > bucket:
+                    following[item] = head[target]
+                    head[target] = item
+                elif waits[a] or waits[b]:
+                    waits[a] = waits[b] = True
+                    n_active -= 1
+                else:
+                    while n_earlier < len(earlier_gain) and (
+                        earlier_gain[n_earlier] > keys[0]
+                    ):
+                        n_earlier += 1
+                    if n_earlier + n_merged >= n_wanted:
+                        break
+                    if size[a] < size[b]:
+                        a, b = b, a
+                    size[a] += size[b]
+                    part = b
+                    while merged[part] != a:
+                        merged[part] = a
+                        part = behind[part]
+                    behind[a], behind[b] = behind[b], behind[a]
+                    weight = weights[edge] / total
+                    for pixel in (i, j):
+                        loop[pixel, 0] -= weight
+                        loop[pixel, 1] = xlog2x(loop[pixel, 0])
+                    merged_edge[n_merged] = edge
+                    merged_gain[n_merged] = keys[0]
+                    n_merged += 1
+                    n_active -= 1
+                    pulse[1] = n_merged
         n_heap -= 1
         if n_heap > 0:
             keys[0], heap[0] = keys[n_heap], heap[n_heap]

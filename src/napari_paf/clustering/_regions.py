@@ -22,21 +22,14 @@ SLACK = 1e-14
 """Share of the largest gain, some fifty times what rounding can change."""
 
 
-def bundle(
-    problem: Problem, forest: Forest, edge: NDArray[np.signedinteger]
-) -> tuple[NDArray[np.signedinteger], NDArray[np.int64]]:
-    """Return edges bundled by the pair of components they join, and where each begins.
-
-    Components must be flat: `root` leads to their root in one step.
-    """
-    i = edge >> problem.slot_bits
-    j = i + problem.steps[edge & ((1 << problem.slot_bits) - 1)]
-    ends = forest.root[i].astype(np.int64), forest.root[j].astype(np.int64)
-    pair = np.minimum(*ends) * len(forest.root) + np.maximum(*ends)
+def bundle(items: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Return items bundled by the pair of components, and where each bundle begins."""
+    pair = np.minimum(items["a"], items["b"]).astype(np.int64) << 32
+    pair |= np.maximum(items["a"], items["b"])
     order = np.argsort(pair)
     pair = pair[order]
     first = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]]))
-    return edge[order], np.append(first, len(edge))
+    return items[order], np.append(first, len(items))
 
 
 @kernel
@@ -66,7 +59,8 @@ def _sink(heap: Any, n_heap: int, at: int, gain: Any, edge: Any) -> None:
 def merge_regions(
     problem: Problem,
     forest: Forest,
-    edges: Any,
+    size: Any,
+    items: Any,
     first: Any,
     earlier_gain: Any,
     n_wanted: int,
@@ -78,10 +72,26 @@ def merge_regions(
     more, and of those that may gain as much none has a lower number. An entry that
     turns out to be an edge of the bundle as it is now is therefore the best of all.
 
-    Returns the merged edges and their gains. On return, `root` is a forest of more
-    than one step.
+    Parameters
+    ----------
+    problem, forest
+        What to cluster; of the forest, only the loops are looked at.
+    size : (n_regions,) ndarray of int32
+        Number of pixels of every region; changed.
+    items, first : ndarray
+        Bundles of edges, as `bundle` returns them.
+    earlier_gain : (n,) ndarray of float64
+        Falling gains of merges made before; with them, `n_wanted` are enough.
+    pulse : (2,) ndarray of int64
+        Set the first to stop; the second tells how many merges have been made.
+
+    Returns
+    -------
+    edge, gain : ndarray
+        Of the merges made.
     """
-    root, _, tally, loop = forest
+    loop = forest.loop
+    parent = np.arange(len(size))
     weights, total, trade_off = problem.weights, problem.total, problem.trade_off
     n_inside, size_terms, steps = problem.n_inside, problem.size_terms, problem.steps
     bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
@@ -92,22 +102,21 @@ def merge_regions(
     key_gain = np.full(n_bundles, np.inf)
     key_edge = np.zeros(n_bundles, np.int64)
     heap = np.arange(n_bundles)
-    merged_edge = np.empty(n_bundles, edges.dtype)
+    merged_edge = np.empty(n_bundles, items["edge"].dtype)
     merged_gain = np.empty(n_bundles, np.float64)
     n_heap, n_merged, n_earlier = n_bundles, 0, 0
     while n_heap > 0 and pulse[0] == 0:
         at = heap[0]
         start, stop = first[at], first[at + 1]
-        i = edges[start] >> bits
-        region_a = find(root, i)
-        region_b = find(root, i + steps[edges[start] & mask])
+        region_a = find(parent, items[start]["a"])
+        region_b = find(parent, items[start]["b"])
         if region_a == region_b:
             n_heap -= 1
             heap[0] = heap[n_heap]
             _sink(heap, n_heap, 0, key_gain, key_edge)
             continue
         # The same sum in two orders: rounding may tell them apart.
-        size_a, size_b = tally[region_a, 0], tally[region_b, 0]
+        size_a, size_b = size[region_a], size[region_b]
         balance_ab = trade_off * balance_gain(size_a, size_b, n_inside, size_terms)
         balance_ba = trade_off * balance_gain(size_b, size_a, n_inside, size_terms)
         bound = entropy[at] + max(balance_ab, balance_ba)
@@ -118,14 +127,14 @@ def merge_regions(
 
         best_gain, best_edge, most = -np.inf, np.int64(0), -np.inf
         for place in range(start, stop):
-            edge = edges[place]
+            edge = items[place]["edge"]
             i = edge >> bits
             j = i + steps[edge & mask]
             gained = entropy_gain(
                 weights[edge] / total, loop[i, 0], loop[i, 1], loop[j, 0], loop[j, 1]
             )
             most = max(most, gained)
-            forwards = find(root, i) == region_a
+            forwards = find(parent, items[place]["a"]) == region_a
             gain = gained + (balance_ab if forwards else balance_ba)
             if gain > best_gain or (gain == best_gain and edge < best_edge):
                 best_gain, best_edge = gain, np.int64(edge)
@@ -133,7 +142,7 @@ def merge_regions(
             entropy[at] = most
             lowest[at] = best_edge
             for place in range(start, stop):
-                edge = edges[place]
+                edge = items[place]["edge"]
                 if edge < lowest[at]:
                     i = edge >> bits
                     j = i + steps[edge & mask]
@@ -156,8 +165,8 @@ def merge_regions(
             break
         if size_a < size_b:
             region_a, region_b = region_b, region_a
-        tally[region_a, 0] += tally[region_b, 0]
-        root[region_b] = region_a
+        size[region_a] += size[region_b]
+        parent[region_b] = region_a
         weight = weights[best_edge] / total
         i = best_edge >> bits
         for pixel in (i, i + steps[best_edge & mask]):

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from napari_paf._progress import Progress, part
 from napari_paf.clustering._bisection import Block
-from napari_paf.clustering._blocks import merge_leaf, merge_parent
+from napari_paf.clustering._blocks import Left, merge_leaf, merge_parent
 from napari_paf.clustering._gains import (
     balance_gain,
     largest_entropy_gain,
@@ -201,20 +201,11 @@ def _set_up(
     )
     forest = Forest(
         root=np.arange(n_pixels, dtype=np.int32),
-        next_pixel=np.arange(n_pixels, dtype=np.int32),
-        tally=np.tile(np.array([1, 0], np.int32), (n_pixels, 1)),
+        size=np.ones(n_pixels, np.int32),
+        number=np.empty(n_pixels, np.int32),
         loop=loop,
     )
     return problem, forest
-
-
-@dataclass
-class _Left:
-    """What a block leaves to its parent."""
-
-    n_components: int
-    inner: NDArray[np.void]
-    leaving: NDArray[np.void]
 
 
 def _merge_blocks(
@@ -239,53 +230,31 @@ def _merge_blocks(
     gains = [np.empty(0)]
     n_merged = 0
     leaves = whole.leaves()
-    left: dict[Block, dict[Block, _Left]] = {}
+    left: dict[Block, dict[Block, Left]] = {}
     ready: list[Block] = []
-    running: dict[Future[Any], tuple[Block | None, int, NDArray[np.int64]]] = {}
+    running: dict[Future[Any], tuple[Block | None, NDArray[np.int64]]] = {}
+    # Not by how many there are: some may be later than is wanted.
+    goes_on = n_wanted > problem.n_inside - n_left
 
     def falling_gains() -> NDArray[np.float64]:
         return np.sort(np.concatenate(gains))[::-1]
 
-    def submit_rest(inner: NDArray[np.void], n_components: int) -> None:
+    def submit(block: Block | None, function: Callable[..., Any], *given: Any) -> None:
         pulse = np.zeros(2, np.int64)
-        bundles = bundle(problem, forest, inner["edge"])
-        future = pool.submit(
-            merge_regions, problem, forest, *bundles, falling_gains(), n_wanted, pulse
-        )
-        running[future] = (None, n_components, pulse)
+        future = pool.submit(function, problem, forest, *given, pulse)
+        running[future] = (block, pulse)
 
-    def submit(block: Block) -> None:
-        low, high = block.low, block.high
-        earlier_gain, wanted = gains[0], UNLIMITED
+    def submit_block(block: Block) -> None:
+        last: tuple[Any, ...] = (gains[0], UNLIMITED, True)
         if block is whole:
-            earlier_gain, wanted = falling_gains(), problem.n_inside - n_left
-        pulse = np.zeros(2, np.int64)
-        last = (earlier_gain, wanted, pulse)
-        if not block.children:
-            n_components = block.n_pixels
-            future = pool.submit(
-                merge_leaf, problem, forest, low, high, no_items, *last
-            )
-        else:
-            children = left.pop(block)
-            n_components = sum(child.n_components for child in children.values())
+            last = (falling_gains(), problem.n_inside - n_left, goes_on)
+        if block.children:
             # In the order of the leaves, so that runs repeat themselves exactly.
+            children = left.pop(block)
             parts = [children[child] for child in block.children]
-            inner = np.concatenate([part.inner for part in parts])
-            leaving = np.concatenate([part.leaving for part in parts])
-            future = pool.submit(
-                merge_parent,
-                problem,
-                forest,
-                low,
-                high,
-                inner,
-                leaving,
-                n_components,
-                block.height,
-                *last,
-            )
-        running[future] = (block, n_components, pulse)
+            submit(block, merge_parent, block.low, block.high, parts, *last)
+        else:
+            submit(block, merge_leaf, block.low, block.high, no_items, *last)
 
     try:
         while True:
@@ -293,34 +262,45 @@ def _merge_blocks(
                 block = ready.pop() if ready else next(leaves, None)
                 if block is None:
                     break
-                submit(block)
+                submit_block(block)
             if not running:
                 break
             done, _ = wait(running, REPORT_INTERVAL, FIRST_COMPLETED)
             for future in done:
-                block, n_components, _ = running.pop(future)
+                block, _ = running.pop(future)
                 edge, gain, *rest = future.result()
                 edges.append(edge)
                 gains.append(gain)
                 n_merged += len(edge)
                 if block is None:
                     continue
-                inner, leaving = rest
-                if block is whole:
-                    # Not by how many there are: some may be later than is wanted.
-                    if n_wanted > problem.n_inside - n_left and len(inner):
-                        submit_rest(inner, n_components - len(edge))
-                else:
+                if block is not whole:
                     assert block.parent is not None
                     siblings = left.setdefault(block.parent, {})
-                    siblings[block] = _Left(n_components - len(edge), inner, leaving)
+                    siblings[block] = Left(*rest)
                     if len(siblings) == len(block.parent.children):
                         ready.append(block.parent)
-            under_way = sum(int(pulse[1]) for _, _, pulse in running.values())
+                elif goes_on and len(rest[1]):
+                    pixel, inner, _ = rest
+                    last = (falling_gains(), n_wanted)
+                    submit(None, _merge_rest, pixel, inner, *last)
+            under_way = sum(int(pulse[1]) for _, pulse in running.values())
             fraction = (n_merged + under_way) / max(n_wanted, 1)
             progress(min(fraction, 1.0), "merging pixels")
     except BaseException:
-        for _, _, pulse in running.values():
+        for _, pulse in running.values():
             pulse[0] = 1
         raise
     return Merges(np.concatenate(edges), np.concatenate(gains))
+
+
+def _merge_rest(
+    problem: Problem,
+    forest: Forest,
+    pixel: NDArray[np.int32],
+    inner: NDArray[np.void],
+    *last: Any,
+) -> Any:
+    """Go on region by region with what the whole image left."""
+    items, first = bundle(inner)
+    return merge_regions(problem, forest, forest.size[pixel], items, first, *last)
