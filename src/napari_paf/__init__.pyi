@@ -1,4 +1,5 @@
 from . import metrics as metrics
+from . import regions as regions
 from .affinity.gradient import gradient_affinity as gradient_affinity
 from .affinity.model import AffinityModel as AffinityModel
 from .affinity.model import list_models as list_models

@@ -1,0 +1,97 @@
+"""Objects that grow from a few labelled pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_paf._progress import Progress
+from napari_paf.regions.graph import RegionGraph, region_adjacency_graph
+from napari_paf.regions.merge import check_threshold, merge_tree
+
+
+def grow_seeds(
+    labels: ArrayLike,
+    affinity: ArrayLike,
+    seeds: ArrayLike,
+    *,
+    threshold: float = 0.0,
+    progress: Progress | None = None,
+) -> NDArray[np.unsignedinteger]:
+    """Grow objects from labelled pixels, region by region.
+
+    As `merge_regions`, but two objects with different seeds never merge: each region
+    ends with the seed that it is tied to most strongly, over whichever regions.
+
+    Parameters
+    ----------
+    labels : ([plane,] row, column) array_like of int
+        Regions, such as from `superpixels`; 0 is none.
+    affinity : (n_offsets, [plane,] row, column) array_like
+        From 0 to 1, such as from `predict_affinity`.
+    seeds : ([plane,] row, column) array_like of int
+        Labels of the objects on some pixels of each, 0 elsewhere; strokes will do.
+        A region belongs to the seed that has most pixels in it.
+    threshold : float, optional
+        Grow only over borders with at least this mean affinity.
+    progress : callable, optional
+        Called as ``progress(fraction, description)``. Raise from it to cancel.
+
+    Returns
+    -------
+    objects : ([plane,] row, column) ndarray of uint16 or uint32
+        The labels of the seeds; 0 where no seed has grown.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument does not fit; the message names it, its value and what to do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> labels = np.array([[1, 2, 3, 4]])
+    >>> affinity = np.zeros((2, 1, 4))
+    >>> affinity[0] = [[0.9, 0.1, 0.2, 0]]
+    >>> grow_seeds(labels, affinity, [[7, 0, 0, 5]])
+    array([[7, 7, 5, 5]], dtype=uint16)
+    """
+    threshold = check_threshold(threshold)
+    graph = region_adjacency_graph(labels, affinity)
+    seed = seeds_of_regions(graph, labels, seeds)
+    return merge_tree(graph, seed, progress=progress).paint(labels, threshold)
+
+
+def seeds_of_regions(
+    graph: RegionGraph, labels: ArrayLike, seeds: ArrayLike
+) -> NDArray[np.int64]:
+    """Return the seed of each region: the one with most pixels in it, 0 for none.
+
+    Of seeds with as many pixels, the lowest counts.
+    """
+    labels, seeds = np.asarray(labels), np.asarray(seeds)
+    if seeds.dtype.kind not in "biu":
+        raise TypeError(f"seeds of dtype {seeds.dtype}: give whole numbers.")
+    if seeds.shape != labels.shape:
+        raise ValueError(
+            f"seeds of shape {seeds.shape}: give one for each pixel of the labels, "
+            f"{labels.shape}."
+        )
+    at = np.flatnonzero((seeds.reshape(-1) > 0) & (labels.reshape(-1) > 0))
+    if len(at) == 0:
+        raise ValueError(
+            "seeds are 0 on every region: label some pixels of each object."
+        )
+    place = np.searchsorted(graph.label, labels.reshape(-1)[at])
+    values, which = np.unique(seeds.reshape(-1)[at], return_inverse=True)
+    if values[-1] > np.iinfo(np.uint32).max:
+        raise ValueError(
+            f"seeds up to {values[-1]}: give labels up to {np.iinfo(np.uint32).max}."
+        )
+    codes, counts = np.unique(place * len(values) + which, return_counts=True)
+    region, value = np.divmod(codes, len(values))
+    seed = np.zeros(len(graph.label), np.int64)
+    # From the fewest pixels to the most, the lowest seed last: the last one stays.
+    for i in np.lexsort((-value, counts)):
+        seed[region[i]] = values[value[i]]
+    return seed
