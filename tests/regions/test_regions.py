@@ -25,8 +25,11 @@ def border(labels, affinity, one, other):
     return found
 
 
-def merged_naively(labels, affinity, threshold, seeds=None):
-    """Merge the best pair of objects until none is good enough."""
+def merged_naively(labels, affinity, threshold, seeds=None, enough=None):
+    """Merge the best pair of objects until none is good enough.
+
+    With `enough`, only such as have an object of fewer pixels.
+    """
     objects = labels.astype(np.int64)
     owner = {k: 0 for k in np.unique(labels) if k}
     if seeds is not None:
@@ -40,6 +43,8 @@ def merged_naively(labels, affinity, threshold, seeds=None):
         for one, other in combinations(sorted(owner), 2):
             values = border(objects, affinity, one, other)
             apart = owner[one] and owner[other] and owner[one] != owner[other]
+            sizes = (objects == one).sum(), (objects == other).sum()
+            apart = apart or (enough is not None and min(sizes) >= enough)
             if values and not apart and np.mean(values) > best + 1e-12:
                 best, pair = np.mean(values), (one, other)
         if pair is None or best < threshold:
@@ -97,6 +102,17 @@ def test_merging_is_that_of_the_naive_greedy(problem, threshold):
     assert same_partition(objects, merged_naively(labels, affinity, threshold))
     assert ((objects == 0) == (labels == 0)).all()
     assert np.unique(objects[objects > 0]).tolist() == list(range(1, objects.max() + 1))
+
+
+@given(problems(), st.sampled_from([0.4, 0.8]), st.integers(2, 12))
+def test_small_objects_join_what_they_are_tied_to_most(problem, threshold, min_size):
+    labels, affinity, _ = problem
+    before = merged_naively(labels, affinity, threshold)
+    wanted = merged_naively(before, affinity, 0.0, enough=min_size)
+    objects = regions.merge_regions(
+        labels, affinity, threshold=threshold, min_size=min_size
+    )
+    assert same_partition(objects, wanted)
 
 
 @given(problems(), st.sampled_from([0.0, 0.4]))
@@ -188,6 +204,20 @@ def test_merging_can_be_cancelled():
             {"threshold": "high"},
             TypeError,
             "threshold='high'",
+        ),
+        (
+            np.ones((2, 3), int),
+            np.ones((2, 2, 3)),
+            {"min_size": -1},
+            ValueError,
+            "min_size=-1",
+        ),
+        (
+            np.ones((2, 3), int),
+            np.ones((2, 2, 3)),
+            {"min_size": 2.5},
+            TypeError,
+            "min_size=2.5",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -24,10 +25,10 @@ class MergeTree:
 
     Attributes
     ----------
-    label : (n_regions,) ndarray of int64
-        Labels of the regions, rising.
+    graph : RegionGraph
+        The regions.
     pair : (n_merges, 2) ndarray of int64
-        Two regions, as places in `label`, whose objects were merged.
+        Two regions, as places in ``graph.label``, whose objects were merged.
     affinity : (n_merges,) ndarray of float64
         Mean affinity between the two objects, falling.
     seed : (n_regions,) ndarray of int64
@@ -42,18 +43,21 @@ class MergeTree:
     [[1, 2, 3], [1, 1, 2], [1, 1, 1]]
     """
 
-    label: NDArray[np.int64]
+    graph: RegionGraph
     pair: NDArray[np.int64]
     affinity: NDArray[np.float64]
     seed: NDArray[np.int64]
 
-    def objects(self, threshold: float) -> NDArray[np.int64]:
+    def objects(self, threshold: float, min_size: int = 0) -> NDArray[np.int64]:
         """Return the object of every region.
 
         Parameters
         ----------
         threshold : float
             Merges of at least this affinity are made.
+        min_size : int, optional
+            Objects of fewer pixels then join the neighbour that they are tied to most
+            strongly, the strongest ties first. Those without a neighbour stay.
 
         Returns
         -------
@@ -61,27 +65,44 @@ class MergeTree:
             Without seeds, from 1 in the order of the objects' first regions; with
             seeds, the seed that an object has, or 0.
         """
-        made = self.pair[self.affinity >= threshold]
-        n = len(self.label)
-        links = coo_array((np.ones(len(made), bool), (made[:, 0], made[:, 1])), (n, n))
-        _, found = connected_components(links, directed=False)
-        if not self.seed.any():
-            _, first, which = np.unique(found, return_index=True, return_inverse=True)
-            rank = np.empty(len(first), np.int64)
-            rank[np.argsort(first)] = np.arange(1, len(first) + 1)
-            return np.asarray(rank[which])
-        seed = np.zeros(n, np.int64)
-        np.maximum.at(seed, found, self.seed)  # all seeds of an object are the same
-        return np.asarray(seed[found])
+        seeds = self.seed
+        found = _connected(len(seeds), self.pair[self.affinity >= threshold])
+        if min_size > 1 and len(seeds):
+            graph = _contract(self.graph, found)
+            pairs, _ = _agglomerate(graph, _of_objects(seeds, found), min_size)
+            found = _connected(len(graph.label), pairs)[found]
+        if seeds.any():
+            return _of_objects(seeds, found)[found]
+        return found + 1
 
-    def paint(self, labels: ArrayLike, threshold: float) -> NDArray[np.unsignedinteger]:
+    def places(self, labels: ArrayLike) -> NDArray[np.int32]:
+        """Return for each pixel where its region is in ``graph.label``.
+
+        Parameters
+        ----------
+        labels : ndarray of int
+            The regions that the tree was made of.
+
+        Returns
+        -------
+        places : ndarray of int32
+            As large as `labels`; one beyond the last region where these are 0.
+        """
+        labels = np.asarray(labels)
+        places = np.searchsorted(self.graph.label, labels).astype(np.int32)
+        places[labels == 0] = len(self.graph.label)
+        return places
+
+    def paint(
+        self, labels: ArrayLike, threshold: float, min_size: int = 0
+    ) -> NDArray[np.unsignedinteger]:
         """Return the label image of the objects.
 
         Parameters
         ----------
         labels : ndarray of int
             The regions that the tree was made of.
-        threshold : float
+        threshold, min_size
             As in `objects`.
 
         Returns
@@ -89,14 +110,10 @@ class MergeTree:
         objects : ndarray of uint16 or uint32
             As large as `labels`; 0 where these are.
         """
-        labels = np.asarray(labels)
-        objects = self.objects(threshold)
-        most = int(objects.max(initial=0))
-        dtype = np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32
-        table = np.append(objects, 0).astype(dtype)
-        place = np.searchsorted(self.label, labels)
-        place[(labels == 0)] = len(self.label)
-        return np.asarray(table[place])
+        objects = np.append(self.objects(threshold, min_size), 0)
+        small = objects.max() <= np.iinfo(np.uint16).max
+        table = objects.astype(np.uint16 if small else np.uint32)
+        return np.asarray(table[self.places(labels)])
 
 
 def merge_regions(
@@ -104,6 +121,7 @@ def merge_regions(
     affinity: ArrayLike,
     *,
     threshold: float = 0.25,
+    min_size: int = 0,
     progress: Progress | None = None,
 ) -> NDArray[np.unsignedinteger]:
     """Merge regions into objects as long as the affinity between them is high.
@@ -120,6 +138,9 @@ def merge_regions(
     threshold : float, optional
         Merge where the mean affinity is at least this. 0 merges all that touches; for
         most images, 0.15 to 0.4 is right.
+    min_size : int, optional
+        Objects of fewer pixels then join the neighbour that they are tied to most
+        strongly.
     progress : callable, optional
         Called as ``progress(fraction, description)``. Raise from it to cancel.
 
@@ -153,9 +174,9 @@ def merge_regions(
     >>> merge_regions(labels, affinity)
     array([[1, 1, 2, 2]], dtype=uint16)
     """
-    threshold = check_threshold(threshold)
+    threshold, min_size = check_threshold(threshold), check_min_size(min_size)
     graph = region_adjacency_graph(labels, affinity)
-    return merge_tree(graph, progress=progress).paint(labels, threshold)
+    return merge_tree(graph, progress=progress).paint(labels, threshold, min_size)
 
 
 def check_threshold(threshold: Any) -> float:
@@ -169,6 +190,15 @@ def check_threshold(threshold: Any) -> float:
     if not 0 <= value <= 1:
         raise ValueError(f"threshold={threshold!r}: give a number from 0 to 1.")
     return value
+
+
+def check_min_size(min_size: Any) -> int:
+    """Return `min_size` as an int of at least 0, or raise."""
+    if isinstance(min_size, bool) or not isinstance(min_size, numbers.Integral):
+        raise TypeError(f"min_size={min_size!r}: give a whole number of pixels.")
+    if min_size < 0:
+        raise ValueError(f"min_size={min_size!r}: give a number of pixels from 0 on.")
+    return int(min_size)
 
 
 def merge_tree(
@@ -206,10 +236,26 @@ def merge_tree(
     >>> merge_tree(graph, [5, 0, 6]).affinity.tolist()  # 5 and 6 stay apart
     [0.9]
     """
+    seeds = np.zeros(len(graph.label), np.int64)
+    if seed is not None:
+        seeds[:] = seed
+    pairs, affinities = _agglomerate(graph, seeds, None, progress)
+    return MergeTree(graph, pairs, affinities, seeds)
+
+
+def _agglomerate(
+    graph: RegionGraph,
+    seed: NDArray[np.int64],
+    enough: int | None,
+    progress: Progress | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Merge the most strongly tied objects, again and again, and return the merges.
+
+    Objects never merge if they have different seeds, or if both have `enough` pixels.
+    """
     report = part(progress, 0, 1)
     n = len(graph.label)
-    owner = np.zeros(n, np.int64) if seed is None else np.array(seed, np.int64)
-    given = owner.copy()
+    owner, size = seed.tolist(), graph.size.tolist()
     ties: list[dict[int, tuple[float, int]]] = [{} for _ in range(n)]
     total = (graph.affinity * graph.border).tolist()
     pair, borders = graph.pair.tolist(), graph.border.tolist()
@@ -225,14 +271,17 @@ def merge_tree(
         tie = ties[a].get(b)
         if tie is None or -tie[0] / tie[1] != negative:
             continue
-        if owner[a] and owner[b] and owner[a] != owner[b]:
-            del ties[a][b], ties[b][a]
+        if (owner[a] and owner[b] and owner[a] != owner[b]) or (
+            enough is not None and size[a] >= enough and size[b] >= enough
+        ):
+            del ties[a][b], ties[b][a]  # and so for ever: sizes only grow
             continue
         pairs.append((a, b))
         affinities.append(-negative)
         if len(ties[a]) < len(ties[b]):
             a, b = b, a
         owner[a] = owner[a] or owner[b]
+        size[a] += size[b]
         del ties[a][b], ties[b][a]
         for c, (sum_b, border_b) in ties[b].items():
             sum_a, border_a = ties[a].get(c, (0.0, 0))
@@ -243,10 +292,42 @@ def merge_tree(
         ties[b] = {}
         if len(pairs) % REPORT_EVERY == 0:
             report(len(pairs) / n, "merging regions")
-    return MergeTree(
-        label=graph.label,
-        pair=np.array(pairs, np.int64).reshape(-1, 2),
-        # Rounding can make a mean rise in its last bit.
-        affinity=np.minimum.accumulate(np.array(affinities, np.float64)),
-        seed=given,
+    # Rounding can make a mean rise in its last bit.
+    falling = np.minimum.accumulate(np.array(affinities, np.float64))
+    return np.array(pairs, np.int64).reshape(-1, 2), falling
+
+
+def _connected(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what each of `n` things is connected to: numbers in order of the first."""
+    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (n, n))
+    _, found = connected_components(links, directed=False)
+    _, first, which = np.unique(found, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.asarray(rank[which])
+
+
+def _of_objects(seed: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the seed of every object; those of its regions are all the same."""
+    seeds = np.zeros(found.max(initial=-1) + 1, np.int64)
+    np.maximum.at(seeds, found, seed)
+    return seeds
+
+
+def _contract(graph: RegionGraph, found: NDArray[np.int64]) -> RegionGraph:
+    """Return the graph of objects, from that of the regions they are made of."""
+    n = int(found.max(initial=-1)) + 1
+    ends = np.sort(found[graph.pair], axis=1)
+    between = ends[:, 0] != ends[:, 1]
+    codes, which = np.unique(
+        ends[between, 0] * n + ends[between, 1], return_inverse=True
+    )
+    border = np.bincount(which, graph.border[between], len(codes))
+    total = (graph.affinity * graph.border)[between]
+    return RegionGraph(
+        label=np.arange(1, n + 1),
+        size=np.bincount(found, graph.size, n).astype(np.int64),
+        pair=np.stack(np.divmod(codes, max(n, 1)), axis=1),
+        border=border.astype(np.int64),
+        affinity=np.bincount(which, total, len(codes)) / border,
     )
