@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._progress import Progress
 from napari_paf.regions.graph import RegionGraph, region_adjacency_graph
-from napari_paf.regions.merge import check_threshold, merge_tree
+from napari_paf.regions.merge import check_min_size, check_threshold, merge_tree
 
 
 def grow_seeds(
@@ -16,6 +16,7 @@ def grow_seeds(
     seeds: ArrayLike,
     *,
     threshold: float = 0.0,
+    min_size: int = 0,
     progress: Progress | None = None,
 ) -> NDArray[np.unsignedinteger]:
     """Grow objects from labelled pixels, region by region.
@@ -34,6 +35,9 @@ def grow_seeds(
         A region belongs to the seed that has most pixels in it.
     threshold : float, optional
         Grow only over borders with at least this mean affinity.
+    min_size : int, optional
+        Objects of fewer pixels then join the neighbour that they are tied to most
+        strongly, unless both have seeds.
     progress : callable, optional
         Called as ``progress(fraction, description)``. Raise from it to cancel.
 
@@ -56,10 +60,10 @@ def grow_seeds(
     >>> grow_seeds(labels, affinity, [[7, 0, 0, 5]])
     array([[7, 7, 5, 5]], dtype=uint16)
     """
-    threshold = check_threshold(threshold)
+    threshold, min_size = check_threshold(threshold), check_min_size(min_size)
     graph = region_adjacency_graph(labels, affinity)
     seed = seeds_of_regions(graph, labels, seeds)
-    return merge_tree(graph, seed, progress=progress).paint(labels, threshold)
+    return merge_tree(graph, seed, progress=progress).paint(labels, threshold, min_size)
 
 
 def seeds_of_regions(

@@ -106,7 +106,7 @@ def put_superpixels(
         target.data = _array_for(plane, superpixels)
         target.metadata = {**target.metadata, KEY: record}
     else:
-        _write(target, region, superpixels)
+        write_labels(target, region, superpixels)
         target.metadata = {**target.metadata, KEY: _with_planes(record, target)}
     if tuple(target.data.shape) == plane.stack_shape:
         for name, value in place.items():
@@ -243,7 +243,7 @@ def _add_layer(
     return layer
 
 
-def _write(
+def write_labels(
     target: Labels, region: tuple[int | slice, ...], superpixels: NDArray[Any]
 ) -> None:
     """Write the new labels so that undo brings back the old ones."""

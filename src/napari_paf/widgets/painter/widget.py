@@ -146,7 +146,7 @@ class PainterWidget(PainterControls):
             self._ties.names.connect(layer.events.name, self._refresh_layers)
             if isinstance(layer, Labels) and not self._hover.is_own(layer):
                 found.append(layer)
-        made = [layer for layer in found if isinstance(layer.metadata.get(KEY), dict)]
+        made = [x for x in found if "n_segments" in (x.metadata.get(KEY) or {})]
         first = (made or found or [None])[0]
         choices = [(layer.name, layer) for layer in found]
         self.superpixels_layer.set_choices(choices, first)

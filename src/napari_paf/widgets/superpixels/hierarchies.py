@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from psygnal import Signal
+
 from napari_paf.widgets.common.results import region_in
 
 if TYPE_CHECKING:
@@ -43,6 +45,13 @@ class LayerHierarchy:
         return self.plane.spread(self.hierarchy.labels(n_segments))
 
 
+class _News:
+    """Tells of superpixels whose hierarchy is known by now."""
+
+    remembered = Signal(object)  # the layer
+
+
+news = _News()
 # A layer that is removed takes its hierarchy along.
 _known: WeakKeyDictionary[Labels, LayerHierarchy] = WeakKeyDictionary()
 
@@ -55,6 +64,7 @@ def remember(
     _known[layer] = LayerHierarchy(
         hierarchy, plane, region_in(layer, plane), n_segments
     )
+    news.remembered.emit(layer)
 
 
 def hierarchy_of(layer: Labels) -> LayerHierarchy | None:

@@ -1,0 +1,108 @@
+"""The layers around a run of the Objects widget: its image, and its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+
+from napari_paf.widgets.common.layers import placement, unwrap
+from napari_paf.widgets.common.results import KEY, write_labels
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from numpy.typing import NDArray
+
+    from napari_paf.widgets.common.layers import Index
+    from napari_paf.widgets.common.plane import Plane
+
+FUNCTIONS = ("merge_regions", "grow_seeds")
+
+
+def with_image(viewer: Viewer, plane: Plane, record: dict[str, Any]) -> Plane | None:
+    """Return a plane with the pixels of its image, if that is still in the viewer."""
+    for layer in viewer.layers:
+        image = unwrap(layer)
+        if (
+            isinstance(image, Image)
+            and str(image.unique_id) == record["image_layer_id"]
+        ):
+            for data in image.data if image.multiscale else [image.data]:
+                if tuple(data.shape[: image.ndim]) == plane.stack_shape:
+                    return replace(plane, data=data)
+    return None
+
+
+def still_fits(plane: Plane, index: Index, shape: tuple[int, ...]) -> bool:
+    """Whether labels of a shape can hold, at an index, what a plane was divided in."""
+    if len(shape) != len(index):
+        return False
+    wanted = [
+        len(range(*part.indices(length)))
+        for part, length in zip(plane.label_index, plane.stack_shape, strict=True)
+        if isinstance(part, slice)
+    ]
+    held = [n for n, at in zip(shape, index, strict=True) if isinstance(at, slice)]
+    inside = all(
+        at < n for n, at in zip(shape, index, strict=True) if isinstance(at, int)
+    )
+    return held == wanted and inside
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The superpixels that a run was started from, as they were then."""
+
+    key: str
+    name: str
+    place: dict[str, Any]
+    shape: tuple[int, ...]
+    index: Index
+
+    @classmethod
+    def of(cls, layer: Labels, index: Index) -> Origin:
+        """Return the origin for a run that starts now."""
+        name = layer.name.removesuffix(" superpixels")
+        shape = tuple(layer.data.shape)
+        return cls(str(layer.unique_id), name, placement(layer), shape, index)
+
+
+def objects_of(viewer: Viewer, key: str) -> Labels | None:
+    """Return the layer with the objects of a layer of superpixels, if there is one."""
+    for layer in reversed(list(viewer.layers)):
+        record = layer.metadata.get(KEY)
+        if (
+            isinstance(unwrap(layer), Labels)
+            and isinstance(record, dict)
+            and record.get("function") in FUNCTIONS
+            and record.get("superpixels_layer_id") == key
+        ):
+            return unwrap(layer)
+    return None
+
+
+def put_objects(
+    viewer: Viewer, origin: Origin, objects: NDArray[Any], record: dict[str, Any]
+) -> Labels:
+    """Add the objects, or update the layer that has them so that undo brings it back.
+
+    Must be called in the window's thread.
+    """
+    target = objects_of(viewer, origin.key)
+    if (
+        target is not None
+        and isinstance(target.data, np.ndarray)
+        and target.data.shape == origin.shape
+    ):
+        write_labels(target, origin.index, objects)
+        target.metadata = {**target.metadata, KEY: record}
+        return target
+    data = np.zeros(origin.shape, objects.dtype)
+    data[origin.index] = objects
+    layer = Labels(
+        data, name=f"{origin.name} objects", metadata={KEY: record}, **origin.place
+    )
+    viewer.add_layer(layer)
+    return layer
