@@ -55,7 +55,10 @@ def write_reference(path: Path) -> None:
     rooms: dict[str, list[str]] = {room: [] for room in ROOMS}
     for name in sorted(napari_paf.__all__):
         thing = getattr(napari_paf, name)
-        if not inspect.ismodule(thing):
+        if inspect.ismodule(thing):
+            inside = set(getattr(thing, "__all__", ())) - set(napari_paf.__all__)
+            rooms[name] += [f"{name}.{each}" for each in sorted(inside)]
+        else:
             rooms[thing.__module__.split(".")[1]].append(name)
     lines = ["Reference", "=========", "", ".. currentmodule:: napari_paf", ""]
     for room, names in rooms.items():

@@ -57,6 +57,7 @@ def main() -> None:
         take(shot, path, arguments.model)
         print(path)
     take_painting(arguments.output / "painter.png", arguments.model)
+    take_objects(arguments.output / "objects.png", arguments.model)
     take_comparison(arguments.output / "compare.png", arguments.model)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_PAF_MODELS"] = folder  # without models of one's own
@@ -118,6 +119,30 @@ def take_painting(path: Path, model: str) -> None:
     imageio.imwrite(path, viewer.screenshot(canvas_only=False, flash=False))
     print(path)
     painter.on.setChecked(False)
+    viewer.close()
+    let_it_draw()
+
+
+def take_objects(path: Path, model: str) -> None:
+    """Merge superpixels into objects, and save what is seen then."""
+    viewer = napari.Viewer(title="napari", show=True)
+    viewer.window.resize(*SIZE)
+    viewer.open_sample("napari-paf", "em_tem_axons")
+    _, superpixels = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixels")
+    superpixels.model.value = model
+    superpixels.n_segments.value = 800
+    superpixels.run()
+    wait_for_end(superpixels)
+    viewer.window.remove_dock_widget(superpixels)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-paf", "Objects")
+    widget.min_size.value = 60
+    widget.run()
+    wait_for_end(widget)
+    viewer.layers["em_tem_axons superpixels"].visible = False
+    viewer.reset_view()
+    let_it_draw()
+    imageio.imwrite(path, viewer.screenshot(canvas_only=False, flash=False))
+    print(path)
     viewer.close()
     let_it_draw()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from psygnal import Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_paf.widgets.common.results import region_in
 
@@ -45,7 +45,7 @@ class LayerHierarchy:
         return self.plane.spread(self.hierarchy.labels(n_segments))
 
 
-class _News:
+class _News(QObject):
     """Tells of superpixels whose hierarchy is known by now."""
 
     remembered = Signal(object)  # the layer
