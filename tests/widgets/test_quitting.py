@@ -70,6 +70,18 @@ print("waited", time.monotonic() - closed)
 """
 
 
+# Ends without napari's loop, while the widget loads and compiles in the background.
+_SCRIPT = """
+import napari
+from qtpy.QtWidgets import QApplication
+
+viewer = napari.Viewer()
+_, widget = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixels")
+QApplication.processEvents()
+viewer.close()
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("widget", "wanted", "compiled"),
@@ -99,6 +111,22 @@ def test_quitting(qapp, tmp_path, widget, wanted, compiled):
         assert trace not in done.stderr
     # Compiling takes ten seconds and training takes minutes.
     assert float(done.stdout.split()[-1]) < 5
+
+
+@pytest.mark.slow
+def test_script_that_ends(qapp, tmp_path):
+    environment = {**os.environ, "NAPARI_CONFIG": str(tmp_path / "settings.yaml")}
+    environment["NUMBA_CACHE_DIR"] = str(tmp_path / "numba")
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", _SCRIPT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    for trace in ("Traceback", "Fatal", "QThread", "Aborted"):
+        assert trace not in done.stderr
 
 
 def test_compiling_ends_and_can_be_had_again():

@@ -7,6 +7,7 @@ by raising from the callback.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -61,6 +62,11 @@ class JobWorker(GeneratorWorker):
         """Do the job, in the worker's thread."""
         with self._compiling:
             return super().work()
+
+
+# napari waits for workers when its loop ends; a script may end without that loop,
+# and a worker that is still at work then would use objects that are gone.
+atexit.register(JobWorker.await_workers)
 
 
 class Run(QObject):

@@ -95,7 +95,7 @@ class TrainControls(RunningWidget):
             options.addWidget(box.native)
         options.addStretch()
         layout = QVBoxLayout(self)
-        self.setMinimumWidth(290)  # or napari's title of it would be cut
+        self.setMinimumWidth(325)  # or napari's title of it would be cut
         layout.addWidget(self.pairs)
         layout.addWidget(form)
         layout.addLayout(options)
