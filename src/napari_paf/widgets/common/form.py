@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
+    QAbstractSpinBox,
     QGraphicsOpacityEffect,
     QGridLayout,
     QHBoxLayout,
@@ -52,8 +53,11 @@ class Form(QWidget):
         caption.setToolTip(tooltip)
         caption.setBuddy(native)
         native.setAccessibleName(label)
-        for part in native.findChildren(QSlider):  # which has the focus in its stead
+        # They have the focus in its stead: a slider and the number beside it.
+        parts = [*native.findChildren(QSlider), *native.findChildren(QAbstractSpinBox)]
+        for part in parts:
             part.setAccessibleName(label)
+            part.setToolTip(tooltip)
         # Long layer names are cut in the box rather than widening the dock.
         native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         native.setMinimumWidth(185)
