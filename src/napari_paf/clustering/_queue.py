@@ -116,7 +116,9 @@ def fill_buckets(
 ) -> Queue:
     """Put every item into a bucket."""
     top, scale = problem.top, bucket_scale(problem, n_buckets)
-    size = components.size
+    trade_off, n_inside = problem.trade_off, problem.n_inside
+    # Taken out of the loop, which would count a reference to them at every step.
+    size, size_terms, steps = components.size, problem.size_terms, problem.steps
     bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
     head = np.full(n_buckets, -1, np.int32)
     following = np.empty(len(items), np.int32)
@@ -128,10 +130,10 @@ def fill_buckets(
             edge = items[item]["edge"]
             outer = _number(edge) >> bits
             if edge >= 0:
-                outer += problem.steps[edge & mask]
+                outer += steps[edge & mask]
             size_b = outer_size(forest, outer)
-        bound = items[item]["entropy"] + problem.trade_off * balance_gain(
-            size_a, size_b, problem.n_inside, problem.size_terms
+        bound = items[item]["entropy"] + trade_off * balance_gain(
+            size_a, size_b, n_inside, size_terms
         )
         bucket = _bucket(bound, top, scale, n_buckets)
         following[item] = head[bucket]
