@@ -36,6 +36,12 @@ ITEMS_PER_BUCKET = 4
 
 
 @kernel
+def _corner(pixel: Any) -> tuple[int, int, int]:
+    """Return a corner of a box as three numbers, to which no references are counted."""
+    return pixel[0], pixel[1], pixel[2]
+
+
+@kernel
 def _contains(low: Any, high: Any, z: int, y: int, x: int) -> bool:
     """Whether the box from corner `low` to corner `high` contains a pixel."""
     return low[0] <= z < high[0] and low[1] <= y < high[1] and low[2] <= x < high[2]
@@ -49,34 +55,38 @@ def _row_gains(
     high: Any,
     z: int,
     y: int,
-    k: int,
-    gain: Any,
+    gains: Any,
     scratch: Any,
 ) -> None:
-    """Compute the entropy gains of one row's edges to neighbour `k`.
+    """Compute the entropy gains of the edges that start in one row of a box.
 
-    They are -inf where there is no edge that stays in the box.
+    `gains` has a row for every offset, -inf where there is no edge that stays inside.
     """
-    weights, bits, step = problem.weights, problem.slot_bits, problem.steps[k]
-    offset, shape, loop = problem.offsets[k], problem.shape, forest.loop
-    gain[:] = -np.inf
-    if not (low[0] <= z + offset[0] < high[0] and low[1] <= y + offset[1] < high[1]):
-        return
-    first = max(0, -offset[2])
-    last = len(gain) - max(0, offset[2])
-    start = (z * shape[1] + y) * shape[2] + low[2] + first
-    n = last - first
+    weights, bits, steps = problem.weights, problem.slot_bits, problem.steps
+    offsets, shape, total = problem.offsets, problem.shape, problem.total
+    loop = forest.loop
     weight = scratch[0]
     loop_i, term_i, loop_j, term_j = scratch[1], scratch[2], scratch[3], scratch[4]
-    for at in range(n):
-        i = start + at
-        weight[at] = max(weights[(i << bits) + k], 0.0) / problem.total
-        loop_i[at], term_i[at] = loop[i, 0], loop[i, 1]
-        loop_j[at], term_j[at] = loop[i + step, 0], loop[i + step, 1]
-    entropy_gains(weight[:n], loop_i, term_i, loop_j, term_j, gain[first:last])
-    for at in range(n):
-        if weights[((start + at) << bits) + k] < 0:
-            gain[first + at] = -np.inf
+    gains[:] = -np.inf
+    for k in range(len(steps)):
+        dz, dy, dx = offsets[k, 0], offsets[k, 1], offsets[k, 2]
+        if not (low[0] <= z + dz < high[0] and low[1] <= y + dy < high[1]):
+            continue
+        first = max(0, -dx)
+        last = gains.shape[1] - max(0, dx)
+        start = (z * shape[1] + y) * shape[2] + low[2] + first
+        n = last - first
+        step = steps[k]
+        for at in range(n):
+            i = start + at
+            weight[at] = max(weights[(i << bits) + k], 0.0) / total
+            loop_i[at], term_i[at] = loop[i, 0], loop[i, 1]
+            loop_j[at], term_j[at] = loop[i + step, 0], loop[i + step, 1]
+        gain = gains[k, first:last]
+        entropy_gains(weight[:n], loop_i, term_i, loop_j, term_j, gain)
+        for at in range(n):
+            if weights[((start + at) << bits) + k] < 0:
+                gain[at] = -np.inf
 
 
 @kernel
@@ -124,12 +134,12 @@ def leaf_items(
     n_items = 0
     gains = np.empty((len(steps), extent[2]))
     scratch = np.empty((5, extent[2]))
+    lowest, highest = _corner(low), _corner(high)
     for z in range(low[0], high[0]):
         for y in range(low[1], high[1]):
             row = (z * shape[1] + y) * shape[2]
             own = ((z - low[0]) * extent[1] + y - low[1]) * extent[2] - low[2]
-            for k in range(len(steps)):
-                _row_gains(problem, forest, low, high, z, y, k, gains[k], scratch)
+            _row_gains(problem, forest, low, high, z, y, gains, scratch)
             for x in range(low[2], high[2]):
                 for k in range(len(steps)):
                     gain = gains[k, x - low[2]]
@@ -157,7 +167,7 @@ def leaf_items(
                     dz, dy, dx = offsets[k, 0], offsets[k, 1], offsets[k, 2]
                     for sign in (1, -1):
                         oz, oy, ox = z + sign * dz, y + sign * dy, x + sign * dx
-                        if _contains(low, high, oz, oy, ox) or not (
+                        if _contains(lowest, highest, oz, oy, ox) or not (
                             0 <= oz < shape[0]
                             and 0 <= oy < shape[1]
                             and 0 <= ox < shape[2]
@@ -220,6 +230,7 @@ def add_leaving(
     An edge between two children leaves both; it is taken from that of its first pixel.
     """
     shape, root = problem.shape, forest.root
+    lowest, highest = _corner(low), _corner(high)
     mask = (1 << problem.slot_bits) - 1
     for at in range(len(leaving)):
         edge = leaving[at]["edge"]
@@ -229,9 +240,8 @@ def add_leaving(
             pixel += problem.steps[number & mask]
         row = pixel // shape[2]
         plane = row // shape[1]
-        stays = _contains(
-            low, high, plane, row - plane * shape[1], pixel - row * shape[2]
-        )
+        y, x = row - plane * shape[1], pixel - row * shape[2]
+        stays = _contains(lowest, highest, plane, y, x)
         if stays == inside and (edge >= 0 or not stays):
             items[n_items] = leaving[at]
             items[n_items]["a"] += first

@@ -33,9 +33,9 @@ def bundle(items: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]
 
 
 @kernel
-def _before(gain: Any, edge: Any, a: int, b: int) -> bool:
+def _before(gain_a: float, edge_a: int, gain_b: float, edge_b: int) -> bool:
     """Whether entry `a` of the queue comes before entry `b`."""
-    return gain[a] > gain[b] or (gain[a] == gain[b] and edge[a] < edge[b])
+    return gain_a > gain_b or (gain_a == gain_b and edge_a < edge_b)
 
 
 @kernel
@@ -46,9 +46,10 @@ def _sink(heap: Any, n_heap: int, at: int, gain: Any, edge: Any) -> None:
         child = 2 * at + 1
         if child >= n_heap:
             break
-        if child + 1 < n_heap and _before(gain, edge, heap[child + 1], heap[child]):
+        left, right = heap[child], heap[min(child + 1, n_heap - 1)]
+        if _before(gain[right], edge[right], gain[left], edge[left]):
             child += 1
-        if not _before(gain, edge, heap[child], item):
+        if not _before(gain[heap[child]], edge[heap[child]], gain[item], edge[item]):
             break
         heap[at] = heap[child]
         at = child
