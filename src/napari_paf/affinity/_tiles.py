@@ -158,9 +158,10 @@ class TiledNetwork:
             with torch.inference_mode():
                 logits = self._network(torch.from_numpy(seen).to(self._device))
                 kept = logits[(WHOLE, WHOLE, *tile.kept)]
-                values = torch.sigmoid(kept / temperature).float().cpu().numpy()
+                values = torch.sigmoid_(kept / temperature)
+                place = torch.from_numpy(affinity)[(WHOLE, WHOLE, *tile.place)]
+                place.copy_(values)
             self._calls_before = max(self._calls, 1)
-            affinity[(WHOLE, WHOLE, *tile.place)] = values
         for k, offset in enumerate(self._network.offsets):
             for axis, step in enumerate(offset, start=1):
                 if step:  # no neighbour beyond the last pixel, or before the first

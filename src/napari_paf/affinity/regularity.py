@@ -56,7 +56,7 @@ def regularize(
     if strength == 0:
         return
     ndim = len(spacing)
-    ranks = []
+    factors = []  # along each axis, of the step from a position to the next
     for axis, length in enumerate(affinity.shape[1:]):
         position = np.arange(length + 1) * (spacing[axis] / min(spacing))
         level = np.zeros(length, np.int64)
@@ -64,13 +64,14 @@ def regularize(
             box = position // (SMALLEST << k)
             level[box[1:] != box[:-1]] = k + 1
         # Among the sides of one level, those across the last axis come first.
-        ranks.append(np.where(level > 0, (level - 1) * ndim + ndim - axis, 0))
+        rank = np.where(level > 0, (level - 1) * ndim + ndim - axis, 0)
+        factors.append(((1 - strength) ** rank).astype(np.float32))
     for k, offset in enumerate(offsets):
-        rank = np.zeros((1,) * ndim, np.int64)
+        least = np.ones((1,) * ndim, np.float32)
         for axis, step in enumerate(offset):
             if step:
-                along = ranks[axis] if step > 0 else np.roll(ranks[axis], 1)
+                along = factors[axis] if step > 0 else np.roll(factors[axis], 1)
                 shape = [1] * ndim
                 shape[axis] = -1
-                rank = np.maximum(rank, along.reshape(shape))
-        affinity[k] *= ((1 - strength) ** rank).astype(np.float32)
+                least = np.minimum(least, along.reshape(shape))
+        affinity[k] *= least

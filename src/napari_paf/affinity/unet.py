@@ -225,8 +225,10 @@ class AffinityUNet(nn.Module):
 
     def prepare_normalized(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the network's input for a part of an image normalised as a whole."""
-        shape = (self.config.channels, *image.shape[1:])
-        return np.array(np.broadcast_to(image, shape), np.float32, order="C")
+        n_channels = self.config.channels
+        if len(image) != n_channels:
+            image = np.broadcast_to(image, (n_channels, *image.shape[1:])).copy()
+        return np.ascontiguousarray(image, np.float32)
 
 
 def _is_count(value: Any, largest: int) -> bool:
