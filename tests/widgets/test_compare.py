@@ -8,6 +8,7 @@ import io
 import dask.array as da
 import numpy as np
 import pytest
+from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
@@ -258,6 +259,14 @@ def test_reasons(open_compare, truth, squares):
         assert "Nothing is measured yet" in button.toolTip()
     with pytest.raises(ValueError, match="not a labels layer of this viewer"):
         widget.labels_layer.value = [type(viewer.layers["truth"])(truth)]
+
+
+def test_computed_objects_are_not_taken_for_the_truth(open_compare, truth, squares):
+    viewer, widget = open_compare(superpixels=squares, truth=truth)
+    record = {"napari_paf": {"function": "merge_regions"}}
+    viewer.add_layer(Labels(truth, name="cells objects", metadata=record))
+    assert names(widget.labels_layer.value) == ["superpixels"]
+    assert names(widget.truth_layer.value) == ["truth"]
 
 
 def test_ticking_with_the_keyboard(open_compare, truth, squares, qtbot):

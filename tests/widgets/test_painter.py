@@ -142,6 +142,36 @@ def test_fill_takes_a_connected_area(painter):
     np.testing.assert_array_equal(viewer.layers["objects"].data, expected)
 
 
+@pytest.mark.parametrize("rule", ["protect", "only_unlabelled"])
+def test_fill_leaves_alone_what_strokes_do(painter, rule):
+    start = np.zeros((24, 30), np.uint16)
+    start[10:] = 4
+    viewer, widget, _ = painter(grid(), start.copy())
+    data = viewer.layers["objects"].data
+    widget.mode.value = "fill"
+    widget.label.value = 2
+    getattr(widget, rule).value = True
+    assert widget.paint((12, 2)) == 0
+    np.testing.assert_array_equal(data, start)
+    if rule == "protect":
+        assert widget.paint((12, 2), erase=True) == 0
+    widget.paint((2, 2))
+    np.testing.assert_array_equal(data, np.where(start == 4, 4, 2))
+    widget.paint((2, 2), erase=True)
+    np.testing.assert_array_equal(data, start)
+
+
+def test_fill_in_one_plane_of_a_volume(painter):
+    viewer, widget, _ = painter(np.stack([grid()] * 3), np.zeros((3, 24, 30), np.uint8))
+    widget.mode.value = "fill"
+    widget.slice_only.value = True
+    assert widget.paint((1, 2, 2)) == 24 * 30
+    painted = viewer.layers["objects"].data
+    np.testing.assert_array_equal(painted.any(axis=(1, 2)), [False, True, False])
+    widget.slice_only.value = False
+    assert widget.paint((0, 2, 2)) == 24 * 30  # 0 on both sides do not touch
+
+
 def test_napari_tools_go_first(painter):
     viewer, widget, _ = painter(grid(), np.zeros((24, 30), np.uint16))
     target = viewer.layers["objects"]

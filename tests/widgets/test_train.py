@@ -255,8 +255,9 @@ def test_stacks_are_read_plane_by_plane(cells):
     assert evenly(list(range(10)), 5) == [0, 2, 4, 6, 8]
 
 
-def test_results_of_superpixels_are_no_truth(open_training, cells):
+@pytest.mark.parametrize("function", ["superpixels", "merge_regions", "grow_seeds"])
+def test_what_was_computed_is_no_truth(open_training, cells, function):
     viewer, widget = open_training((cells[0], None))
-    record = {"napari_paf": {"function": "superpixels"}}
+    record = {"napari_paf": {"function": function}}
     viewer.add_layer(Labels(cells[1], name="cells 0 labels", metadata=record))
     assert widget.pairs.value == []

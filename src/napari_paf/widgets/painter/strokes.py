@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
+    from napari_paf.widgets.common.layers import Index
+
 NO_HIERARCHY = (
     "These superpixels have no hierarchy, which a run of the Superpixels widget makes: "
     "they cannot be made finer or coarser here."
@@ -101,17 +103,39 @@ class Strokes:
             layer.data_setitem(indices, 0 if erase else label)
         return len(indices[0])
 
-    def fill(self, world: Any, label: int) -> int:
-        """Give the connected area of one label under a point another label."""
+    def fill(
+        self,
+        world: Any,
+        label: int,
+        *,
+        erase: bool = False,
+        only_unlabelled: bool = False,
+        protect: bool = False,
+        plane: dict[int, int] | None = None,
+    ) -> int:
+        """Do to the connected area of one label under a point what a stroke would."""
         layer = self.target.layer
         place = tuple(np.rint(layer.world_to_data(world)).astype(int))
         if not all(0 <= p < n for p, n in zip(place, layer.data.shape, strict=True)):
             return 0
-        if layer.data[place] == label:
+        may = paintable(
+            np.array([layer.data[place]]),
+            label,
+            erase=erase,
+            only_unlabelled=only_unlabelled,
+            protect=protect,
+        )
+        if not may[0]:
             return 0
-        indices = np.nonzero(same_area(np.asarray(layer.data), place))
-        layer.data_setitem(indices, label)
-        return len(indices[0])
+        index = tuple(
+            at if axis in (plane or {}) else slice(None) for axis, at in enumerate(place)
+        )
+        within = tuple(
+            at for at, part in zip(place, index, strict=True) if part == slice(None)
+        )
+        area = same_area(np.asarray(layer.data[index]), within)
+        layer.data_setitem(_spread(np.nonzero(area), index), 0 if erase else label)
+        return int(np.count_nonzero(area))
 
     def refine(self, label: int, *, finer: bool) -> str:
         """Split a superpixel, or join it to a neighbour; return why not, if not."""
@@ -130,12 +154,16 @@ class Strokes:
         except ValueError as error:
             return str(error)
         changed = np.nonzero(after != part)
-        where = iter(changed)
-        indices = tuple(
-            np.full(len(changed[0]), piece)
-            if isinstance(piece, int)
-            else next(where) + (piece.start or 0)
-            for piece in known.index
-        )
-        layer.data_setitem(indices, after[changed])
+        layer.data_setitem(_spread(changed, known.index), after[changed])
         return ""
+
+
+def _spread(where: tuple[NDArray[Any], ...], index: Index) -> tuple[NDArray[Any], ...]:
+    """Return indices into an array of what is somewhere in a part of it."""
+    axes = iter(where)
+    return tuple(
+        next(axes) + (piece.start or 0)
+        if isinstance(piece, slice)
+        else np.full(len(where[0]), piece)
+        for piece in index
+    )

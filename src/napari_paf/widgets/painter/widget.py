@@ -269,16 +269,15 @@ class PainterWidget(PainterControls):
         return self._strokes
 
     def _step(self, strokes: Strokes, start: Any, stop: Any, erase: bool) -> int:
+        rules: dict[str, Any] = {
+            "erase": erase,
+            "only_unlabelled": self.only_unlabelled.value,
+            "protect": self.protect.value,
+            "plane": self._plane(strokes, start) if self.slice_only.value else None,
+        }
         if self.mode.value == "fill":
-            return strokes.fill(start, 0 if erase else self.label.value)
-        return strokes.paint(
-            strokes.along(start, stop),
-            self.label.value,
-            erase=erase,
-            only_unlabelled=self.only_unlabelled.value,
-            protect=self.protect.value,
-            plane=self._plane(strokes, start) if self.slice_only.value else None,
-        )
+            return strokes.fill(start, self.label.value, **rules)
+        return strokes.paint(strokes.along(start, stop), self.label.value, **rules)
 
     def _plane(self, strokes: Strokes, world: Any) -> dict[int, int]:
         """Return where the plane in view is along the superpixels' other axes."""

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 Pair = tuple[Image, Labels]
 PREVIEW = "training preview"
-_COMPUTED = ("superpixels", "superpixel_hierarchy", PREVIEW)  # in a layer's record
 
 
 class LayerBox(ChoiceBox):
@@ -253,6 +252,5 @@ def spatial_shape(layer: Image | Labels) -> tuple[int, ...]:
 
 
 def is_computed(layer: Labels) -> bool:
-    """Whether a layer has superpixels, which are nothing to learn from."""
-    record = layer.metadata.get(KEY)
-    return isinstance(record, dict) and record.get("function") in _COMPUTED
+    """Whether a widget of ours made a layer: what it has is nothing to learn from."""
+    return isinstance(layer.metadata.get(KEY), dict)
