@@ -35,30 +35,29 @@ def test_large_numbers() -> None:
 @given(label_images, st.data())
 @settings(deadline=None)
 def test_pixels_after_changes(labels: np.ndarray, data: st.DataObject) -> None:
-    pixels = SuperpixelPixels(labels)
-    present = [int(label) for label in np.unique(labels) if label]
-    if not present:
-        return
-    label = data.draw(st.sampled_from(present))
-    touched = pixels.of([label])
-    new = data.draw(
-        hnp.arrays(labels.dtype, touched.shape, elements=st.sampled_from([label, 9]))
-    )
-    labels.reshape(-1)[touched] = new
-    pixels.changed(touched, [label])
-    for other in range(10):
-        expected = np.flatnonzero((labels == other) & (labels != 0))
-        np.testing.assert_array_equal(pixels.of([other]), expected)
+    pixels = SuperpixelPixels(labels.copy())
+    # One pixel, or any number of them: few or many have changed.
+    for _ in range(data.draw(st.integers(1, 3))):
+        where = st.integers(0, labels.size - 1)
+        changed = data.draw(st.lists(where, max_size=labels.size))
+        labels.reshape(-1)[changed] = data.draw(st.integers(0, 9))
+        pixels.update(labels)
+        for other in range(1, 10):
+            expected = np.flatnonzero(labels == other)
+            np.testing.assert_array_equal(pixels.of([other]), expected)
 
 
-def test_joined_superpixels() -> None:
-    labels = np.array([[1, 1, 2, 3]])
-    pixels = SuperpixelPixels(labels)
-    touched = pixels.of([1, 2])
-    labels[labels == 2] = 1
-    pixels.changed(touched, [1, 2])
-    assert pixels.of([1]).tolist() == [0, 1, 2]
-    assert pixels.of([2]).tolist() == []
+def test_few_changes_in_many_pixels() -> None:
+    labels = np.kron(np.arange(1, 17).reshape(4, 4), np.ones((4, 4), np.uint16))
+    labels = labels.astype(np.uint16)
+    pixels = SuperpixelPixels(labels.copy())
+    labels[labels == 6] = 7  # joined
+    labels[2, 2] = 0
+    labels[9:11, 0] = 60  # split
+    pixels.update(labels)
+    for number in range(61):
+        expected = np.flatnonzero((labels == number) & (labels > 0))
+        np.testing.assert_array_equal(pixels.of([number]), expected)
 
 
 @given(st.tuples(*[st.floats(-3, 12)] * 4))

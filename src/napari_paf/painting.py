@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from skimage.draw import line_nd
 from skimage.segmentation import flood
 
+_FEW = 8  # up to an eighth of the pixels are few
+
 
 class SuperpixelPixels:
     """The pixels of every superpixel of a label image, found in no time.
@@ -17,7 +19,8 @@ class SuperpixelPixels:
     Parameters
     ----------
     labels : ndarray of int
-        Superpixels; 0 is none. Of any number of axes, and any numbers.
+        Superpixels, C-contiguous; 0 is none. Of any number of axes, and any numbers.
+        `update` changes them.
 
     Examples
     --------
@@ -28,7 +31,10 @@ class SuperpixelPixels:
 
     def __init__(self, labels: NDArray[Any]) -> None:
         self.labels = labels
-        flat = labels.reshape(-1)
+        self._sort()
+
+    def _sort(self) -> None:
+        flat = self.labels.reshape(-1)
         self._order = np.argsort(flat, kind="stable")
         in_order = flat[self._order]
         starts = np.flatnonzero(np.r_[True, in_order[1:] != in_order[:-1]])
@@ -46,29 +52,39 @@ class SuperpixelPixels:
             return np.zeros(0, np.intp)
         return np.sort(np.concatenate(parts))
 
-    def changed(self, pixels: NDArray[np.intp], before: Iterable[int]) -> None:
-        """Take note that superpixels were split or joined.
+    def update(self, labels: NDArray[Any]) -> None:
+        """Take over other labels of the same image; faster where few have changed.
 
         Parameters
         ----------
-        pixels : ndarray of int
-            All pixels of the superpixels `before`; `labels` has their new numbers.
-        before : iterable of int
-            The numbers they had.
+        labels : ndarray of int
+            Of the shape and the type of those there were; they are copied.
         """
-        flat = self.labels.reshape(-1)
-        gone = {int(label) for label in before}
-        kept = {
-            int(label): self._order[self._starts[i] : self._starts[i + 1]]
-            for i, label in enumerate(self._known)
-            if int(label) not in gone
+        flat, now = self.labels.reshape(-1), labels.reshape(-1)
+        differ = np.flatnonzero(flat != now)
+        if len(differ) > flat.size // _FEW:
+            self.labels = labels.copy()
+            self._sort()
+            return
+        numbers = np.union1d(flat[differ], now[differ])
+        pixels = np.union1d(self.of(numbers), differ)
+        flat[differ] = now[differ]
+        untouched = ~np.isin(self._known, numbers)
+        parts = {
+            int(label): self._order[start:stop]
+            for label, start, stop in zip(
+                self._known[untouched],
+                self._starts[:-1][untouched],
+                self._starts[1:][untouched],
+                strict=True,
+            )
         }
         for label in np.unique(flat[pixels]):
-            kept[int(label)] = pixels[flat[pixels] == label]
-        self._known = np.array(sorted(kept), self.labels.dtype)
-        parts = [kept[int(label)] for label in self._known]
-        self._order = np.concatenate(parts)
-        self._starts = np.cumsum([0, *map(len, parts)])
+            parts[int(label)] = pixels[flat[pixels] == label]
+        self._known = np.array(sorted(parts), self.labels.dtype)
+        in_order = [parts[int(label)] for label in self._known]
+        self._order = np.concatenate(in_order)
+        self._starts = np.cumsum([0, *map(len, in_order)])
 
 
 def crossed(

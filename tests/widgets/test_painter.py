@@ -6,11 +6,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from app_model.types import KeyBinding
 
 from napari_paf import entropy_rate_hierarchy
+from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.painter.hover import NAME
 from napari_paf.widgets.painter.strokes import NO_HIERARCHY
 from napari_paf.widgets.painter.target import NO_SUPERPIXELS, OTHER_PIXELS, SAME_LAYER
+from napari_paf.widgets.painter.undo import REDO, UNDO
 from napari_paf.widgets.superpixels import hierarchies
 
 
@@ -220,11 +223,12 @@ def test_volumes(painter, slice_only):
     np.testing.assert_array_equal(painted, expected)
 
 
-def test_finer_and_coarser(painter):
+@pytest.fixture
+def with_hierarchy(painter):
+    """Return a viewer, the painter, superpixels, and their hierarchy."""
     affinity = np.random.default_rng(0).random((4, 24, 30)).astype(np.float32)
     hierarchy = entropy_rate_hierarchy(affinity, 12)
-    labels = hierarchy.labels(12)
-    viewer, widget, below = painter(labels.copy(), np.zeros((24, 30), np.uint16))
+    viewer, widget, below = painter(hierarchy.labels(12), np.zeros((24, 30), np.uint16))
     whole = SimpleNamespace(
         bounded=False, stack_shape=(24, 30), label_index=(slice(None),) * 2
     )
@@ -232,6 +236,12 @@ def test_finer_and_coarser(painter):
         hierarchy, whole, whole.label_index, 12
     )
     widget.on.setChecked(True)
+    return viewer, widget, below, hierarchy
+
+
+def test_finer_and_coarser(with_hierarchy):
+    viewer, widget, below, hierarchy = with_hierarchy
+    labels = below.data.copy()
     label = int(labels[10, 10])
     event = mouse((10, 10), "mouse_wheel", ("Shift",), delta=(0, 1), handled=False)
     widget._wheel(viewer, event)
@@ -247,11 +257,69 @@ def test_finer_and_coarser(painter):
     np.testing.assert_array_equal(below.data, hierarchy.merge(labels, label))
 
 
+def press(viewer, key):
+    """Let napari act on a key, as it does when the picture has the focus."""
+    keys = unwrap(viewer).window._qt_viewer._key_map_handler
+    assert keys.press_key(KeyBinding.from_int(key))
+
+
+def test_undo_keys_go_back_through_strokes_and_refinements(with_hierarchy):
+    viewer, widget, below, _ = with_hierarchy
+    objects = viewer.layers["objects"]
+    assert viewer.layers.selection.active == objects
+    states = []
+
+    def note():
+        states.append((below.data.copy(), objects.data.copy()))
+
+    note()
+    widget.paint((10, 10))
+    note()
+    widget.refine((10, 10), finer=True)
+    note()
+    widget.label.value = 2
+    widget.paint((10, 10))
+    note()
+    objects.data_setitem((np.array([1, 2]), np.array([3, 4])), 9)  # by hand
+    note()
+    widget.refine((20, 20), finer=False)
+    note()
+    there_and_back = [*range(4, -1, -1), *range(1, 6), 4, 3]
+    keys = [UNDO] * 5 + [REDO] * 5 + [UNDO] * 2
+    for key, number in zip(keys, there_and_back, strict=True):
+        press(viewer, key)
+        np.testing.assert_array_equal(below.data, states[number][0])
+        np.testing.assert_array_equal(objects.data, states[number][1])
+    # What is done now ends what could be done again.
+    widget.refine((2, 2), finer=True)
+    before = objects.data.copy()
+    press(viewer, REDO)
+    np.testing.assert_array_equal(objects.data, before)
+
+
+def test_undo_keys_of_replaced_superpixels_and_of_a_closed_painter(
+    with_hierarchy, qtbot
+):
+    viewer, widget, below, hierarchy = with_hierarchy
+    objects = viewer.layers["objects"]
+    widget.paint((10, 10))
+    widget.refine((10, 10), finer=True)
+    below.data = hierarchy.labels(30)  # as the slider does; drops its history
+    press(viewer, UNDO)
+    assert not objects.data.any()
+    press(viewer, REDO)
+    assert objects.data.any()
+    viewer.window.remove_dock_widget(widget)
+    qtbot.waitUntil(lambda: not objects.keymap)
+    press(viewer, UNDO)  # napari's own
+    assert not objects.data.any()
+
+
 def test_without_a_hierarchy_it_says_why(painter):
     _, widget, below = painter(grid(), np.zeros((24, 30), np.uint16))
     before = below.data.copy()
-    strokes = widget._prepare()
-    assert strokes.refine(1, finer=True) == NO_HIERARCHY
+    widget.refine((2, 2))
+    assert widget.message == NO_HIERARCHY
     np.testing.assert_array_equal(below.data, before)
 
 

@@ -67,7 +67,7 @@ class Bound:
         self._keys = []
         for key in KEYS:
             try:
-                viewer.bind_key(key.key, _relay(getattr(widget, key.method)))
+                viewer.bind_key(key.key, relay(getattr(widget, key.method)))
             except ValueError:
                 continue
             self._keys.append(key.key)
@@ -79,7 +79,7 @@ class Bound:
         self._keys = []
 
 
-def _relay(method: Callable[[], None]) -> Callable[[Any], None]:
+def relay(method: Callable[[], None]) -> Callable[[Any], None]:
     """Return a function for napari, which outlives the widget."""
     weak = WeakMethod(method)
 

@@ -36,7 +36,6 @@ class Strokes:
     def __init__(self, superpixels: Labels, target: Labels) -> None:
         self.target = Target(superpixels, target)
         self._pixels: SuperpixelPixels | None = None
-        self._seen: NDArray[Any] | None = None
 
     @property
     def superpixels(self) -> Labels:
@@ -46,11 +45,16 @@ class Strokes:
     def pixels(self) -> SuperpixelPixels:
         """Return the pixels of the superpixels as they are now."""
         data = np.ascontiguousarray(self.superpixels.data)
-        seen = self._seen
-        if self._pixels is None or seen is None or not np.array_equal(data, seen):
-            self._seen = data.copy()
-            self._pixels = SuperpixelPixels(self._seen)
-        return self._pixels
+        known = self._pixels
+        if (
+            known is None
+            or known.labels.shape != data.shape
+            or known.labels.dtype != data.dtype
+        ):
+            self._pixels = known = SuperpixelPixels(data.copy())
+        elif not np.array_equal(known.labels, data):
+            known.update(data)
+        return known
 
     def position(self, world: Any) -> NDArray[np.float64]:
         """Return where a point of the world is in the pixels of the superpixels."""
@@ -128,7 +132,8 @@ class Strokes:
         if not may[0]:
             return 0
         index = tuple(
-            at if axis in (plane or {}) else slice(None) for axis, at in enumerate(place)
+            at if axis in (plane or {}) else slice(None)
+            for axis, at in enumerate(place)
         )
         within = tuple(
             at for at, part in zip(place, index, strict=True) if part == slice(None)

@@ -15,6 +15,7 @@ from napari_paf.widgets.painter.hover import Hover
 from napari_paf.widgets.painter.keys import Bound
 from napari_paf.widgets.painter.strokes import Strokes
 from napari_paf.widgets.painter.target import new_target, why_not
+from napari_paf.widgets.painter.undo import UndoKeys
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -59,6 +60,7 @@ class PainterWidget(PainterControls):
         self._hover = Hover(napari_viewer)
         self._cursor: Any = None  # where it was last, in the world, while painting
         self._keys = Bound(napari_viewer, self)
+        self._undo_keys = UndoKeys()
         self._connect()
         self._refresh_layers()
 
@@ -101,9 +103,12 @@ class PainterWidget(PainterControls):
         if strokes is None:
             return
         label = strokes.at(position)
-        if label:
-            self._say(strokes.refine(label, finer=finer))
+        reason = strokes.refine(label, finer=finer) if label else ""
         self._show_hover(position)
+        if reason:
+            self._say(reason)
+        elif label:
+            self._undo_keys.refined()
 
     def toggle(self) -> None:
         """Start or stop painting with the mouse."""
@@ -158,6 +163,7 @@ class PainterWidget(PainterControls):
         self._ties.layers.disconnect()
         self._strokes = None
         target = self.labels_layer.value
+        self._undo_keys.follow(target, self.superpixels_layer.value)
         if target is not None:
             self._ties.layers.connect(target.events.selected_label, self._take_label)
             self._ties.layers.connect(target.events.mode, self._hold_camera)
@@ -304,4 +310,5 @@ class PainterWidget(PainterControls):
         if self.parent() is None:
             self.on.setChecked(False)
             self._keys.release()
+            self._undo_keys.release()
         super()._leave()
