@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_paf.painting import SuperpixelPixels, crossed, paintable, same_area
+from napari_paf.painting import (
+    SuperpixelPixels,
+    crossed,
+    paintable,
+    painted_whole,
+    same_area,
+)
 
 label_images = hnp.arrays(
     st.sampled_from([np.uint8, np.uint32, np.int64]),
@@ -107,3 +113,20 @@ def test_an_area_is_connected() -> None:
     target = np.array([[0, 0, 1, 0], [1, 0, 1, 0]])
     area = same_area(target, (0, 0))
     assert area.tolist() == [[True, True, False, False], [False, True, False, False]]
+
+
+@given(label_images, st.data())
+@settings(deadline=None)
+def test_painted_whole_against_a_search(
+    labels: np.ndarray, data: st.DataObject
+) -> None:
+    painted = data.draw(
+        hnp.arrays(np.uint32, labels.shape, elements=st.sampled_from([0, 1, 2**31]))
+    )
+    expected: dict[int, list[int]] = {}
+    for label in (1, 2**31):
+        for number in range(1, 6):
+            values = painted[labels == number]
+            if values.size and (values == label).all():
+                expected.setdefault(label, []).append(number)
+    assert painted_whole(labels, painted) == expected

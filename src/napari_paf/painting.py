@@ -147,6 +147,33 @@ def paintable(
     return np.asarray(now != label)
 
 
+def painted_whole(
+    superpixels: NDArray[Any], labels: NDArray[Any]
+) -> dict[int, list[int]]:
+    """Return, for each label, the superpixels that have it in all their pixels.
+
+    Parameters
+    ----------
+    superpixels, labels : ndarray of int
+        Of the same shape; 0 is none.
+
+    Examples
+    --------
+    >>> painted_whole(np.array([1, 1, 2, 3, 3]), np.array([5, 5, 5, 5, 0]))
+    {5: [1, 2]}
+    """
+    order = np.argsort(superpixels, axis=None, kind="stable")
+    numbers, values = superpixels.reshape(-1)[order], labels.reshape(-1)[order]
+    starts = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]])
+    lowest = np.minimum.reduceat(values, starts)
+    whole = (lowest == np.maximum.reduceat(values, starts)) & (lowest != 0)
+    whole &= numbers[starts] != 0
+    painted: dict[int, list[int]] = {}
+    for label, number in zip(lowest[whole], numbers[starts][whole], strict=True):
+        painted.setdefault(int(label), []).append(int(number))
+    return dict(sorted(painted.items()))
+
+
 def same_area(target: NDArray[Any], at: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return the connected pixels that have the label of the one at `at`."""
     area: NDArray[np.bool_] = flood(target, at, connectivity=1)

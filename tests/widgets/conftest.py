@@ -146,7 +146,7 @@ def _modules_set_aside() -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that leaves workers, threads, bars or widgets behind."""
+    """Fail a test that leaves workers, threads, bars, widgets or connections behind."""
     if "qapp" not in request.fixturenames:
         yield
         return
@@ -158,12 +158,14 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     from superqt.utils import WorkerBase
 
     before = set(QApplication.topLevelWidgets())
+    threads = set(threading.enumerate())
     yield
     assert QThreadPool.globalInstance().waitForDone(20_000), "a worker goes on"
     for _ in range(5):
         qapp.processEvents()
         qapp.sendPostedEvents(None, 52)  # QEvent.DeferredDelete
     gc.collect()
+    assert not _started_since(threads)
     assert not WorkerBase._worker_set
     assert not progress._all_instances
     left = [
@@ -172,6 +174,30 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         if type(widget).__module__.startswith("napari_paf")
     ]
     assert not left
+    from napari_paf.widgets.common.events import Connections, _Relay
+
+    tied = [
+        thing
+        for thing in gc.get_objects()
+        if type(thing) is _Relay or (type(thing) is Connections and len(thing))
+    ]
+    assert not tied, "napari still calls a widget that is gone"
+
+
+def _started_since(before: set[threading.Thread]) -> list[threading.Thread]:
+    """Return the threads that go on; dask and zarr keep theirs for the next time."""
+    pools: list[Any] = []
+    if "dask.threaded" in sys.modules:
+        dask = sys.modules["dask.threaded"]
+        pools = [dask.default_pool]
+        pools += [pool for own in dask.pools.values() for pool in own.values()]
+    kept = {thread for pool in pools for thread in getattr(pool, "_threads", ())}
+    return [
+        thread
+        for thread in set(threading.enumerate()) - before - kept
+        if not isinstance(thread, threading._DummyThread)  # Qt's, seen above
+        and not thread.name.startswith(("zarr_io", "asyncio_"))
+    ]
 
 
 class Opened(NamedTuple):

@@ -7,12 +7,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from app_model.types import KeyBinding
+from qtpy.QtWidgets import QApplication
 
 from napari_paf import entropy_rate_hierarchy
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.painter.hover import NAME
 from napari_paf.widgets.painter.strokes import NO_HIERARCHY
-from napari_paf.widgets.painter.target import NO_SUPERPIXELS, OTHER_PIXELS, SAME_LAYER
+from napari_paf.widgets.painter.target import (
+    NO_SUPERPIXELS,
+    NOTHING_TO_COPY,
+    OTHER_PIXELS,
+    SAME_LAYER,
+)
 from napari_paf.widgets.painter.undo import REDO, UNDO
 from napari_paf.widgets.superpixels import hierarchies
 
@@ -323,6 +329,31 @@ def test_without_a_hierarchy_it_says_why(painter):
     np.testing.assert_array_equal(below.data, before)
 
 
+def run_lines(viewer, code):
+    names = {"viewer": viewer}
+    exec(code, names)
+    return names["labels"]
+
+
+def test_copied_lines_paint_the_same(painter, notifications):
+    viewer, widget, _ = painter(grid(), np.zeros((24, 30), np.uint16))
+    assert widget.copy_as_python() == ""
+    assert notifications[-1][1] == NOTHING_TO_COPY
+    widget.paint((2, 2), (2, 20))
+    widget.label.value = 2**16 - 1
+    widget.paint((20, 20))
+    data = viewer.layers["objects"].data
+    widget.copy_button.click()
+    code = QApplication.clipboard().text()
+    np.testing.assert_array_equal(run_lines(viewer, code), data)
+    assert "otherwise" not in code
+    expected = data.copy()
+    viewer.layers["objects"].data_setitem((np.array([9, 9]), np.array([8, 9])), 3)
+    code = widget.copy_as_python()
+    np.testing.assert_array_equal(run_lines(viewer, code), expected)
+    assert "# 2 pixels that were painted otherwise" in code
+
+
 def test_layers_that_do_not_fit(painter):
     viewer, widget, _ = painter(grid(), np.zeros((24, 30), np.uint16))
     widget.labels_layer.value = widget.superpixels_layer.value
@@ -377,3 +408,5 @@ def test_a_part_of_an_image(painter):
     expected = np.zeros((40, 50), bool)
     expected[10:16, 15:21] = True
     np.testing.assert_array_equal(whole.data > 0, expected)
+    lines = run_lines(viewer, widget.copy_as_python())
+    np.testing.assert_array_equal(lines, 1 * (grid() == 1))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from magicgui.widgets import CheckBox, ComboBox, SpinBox
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.docked import DockedWidget
@@ -24,6 +23,7 @@ TOOLTIPS = {
     "plane in view.",
     "on": "Paint with the mouse. Select the hand of the layer controls to paint with "
     "superpixels; napari's own tools work as ever.",
+    "copy": "Copy a few lines of Python that paint the same superpixels.",
 }
 
 
@@ -49,6 +49,8 @@ class PainterControls(DockedWidget):
         self.on = QPushButton("Paint")
         self.on.setCheckable(True)
         self.on.setToolTip(TOOLTIPS["on"])
+        self.copy_button = QPushButton("Copy as Python")
+        self.copy_button.setToolTip(TOOLTIPS["copy"])
         self._message = QLabel()
         self._message.setWordWrap(True)
         self._message.setMinimumHeight(2 * self._message.fontMetrics().height() + 4)
@@ -68,7 +70,11 @@ class PainterControls(DockedWidget):
         layout.addWidget(self.on)
         layout.addWidget(self._message)
         layout.addWidget(_key_table())
-        layout.addWidget(help_button(HELP), alignment=Qt.AlignmentFlag.AlignRight)
+        tools = QHBoxLayout()
+        tools.addWidget(self.copy_button)
+        tools.addStretch()
+        tools.addWidget(help_button(HELP))
+        layout.addLayout(tools)
         layout.addStretch()
 
 

@@ -25,6 +25,8 @@ OTHER_PIXELS = (
     "same image, or a new one."
 )
 
+NOTHING_TO_COPY = "No superpixel is painted yet: there is nothing to copy."
+
 
 def why_not(superpixels: Labels | None, target: Labels | None) -> str:
     """Return why superpixels cannot be painted on a layer, or an empty string."""
@@ -82,16 +84,36 @@ class Target:
     layer: Labels
 
     def indices(self, pixels: NDArray[np.intp]) -> tuple[NDArray[Any], ...]:
-        """Return the indices in the target of flat indices in the superpixels."""
+        """Return the indices in the target of flat indices in the superpixels.
+
+        Those that the target does not cover are left out.
+        """
+        where, inside = self._place(pixels)
+        return where if inside is None else tuple(axis[inside] for axis in where)
+
+    def read(self, pixels: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the labels now at flat indices in the superpixels, 0 outside."""
+        where, inside = self._place(pixels)
+        data = np.asarray(self.layer.data)
+        if inside is None:
+            return np.asarray(data[where])
+        labels = np.zeros(len(pixels), data.dtype)
+        labels[inside] = data[tuple(axis[inside] for axis in where)]
+        return labels
+
+    def _place(
+        self, pixels: NDArray[np.intp]
+    ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.bool_] | None]:
+        """Return where pixels are in the target, and which are; None for all."""
         origin = self.layer.world_to_data(
             self.superpixels.data_to_world(np.zeros(self.superpixels.ndim))
         )
         shift = np.rint(np.asarray(origin)).astype(int)
         where = np.unravel_index(pixels, self.superpixels.data.shape)
-        moved = [axis + step for axis, step in zip(where, shift, strict=True)]
-        if shift.any() or self.superpixels.data.shape != self.layer.data.shape:
-            inside = np.ones(len(pixels), bool)
-            for axis, length in zip(moved, self.layer.data.shape, strict=True):
-                inside &= (axis >= 0) & (axis < length)
-            moved = [axis[inside] for axis in moved]
-        return tuple(moved)
+        if not shift.any() and self.superpixels.data.shape == self.layer.data.shape:
+            return where, None
+        moved = tuple(axis + step for axis, step in zip(where, shift, strict=True))
+        inside = np.ones(len(pixels), bool)
+        for axis, length in zip(moved, self.layer.data.shape, strict=True):
+            inside &= (axis >= 0) & (axis < length)
+        return moved, inside

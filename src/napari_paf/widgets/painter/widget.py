@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
+from napari.utils.notifications import show_error
 
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.running import copy_text
+from napari_paf.widgets.painter.as_python import as_python
 from napari_paf.widgets.painter.controls import TOOLTIPS, PainterControls
 from napari_paf.widgets.painter.hover import Hover
 from napari_paf.widgets.painter.keys import Bound
 from napari_paf.widgets.painter.strokes import Strokes
-from napari_paf.widgets.painter.target import new_target, why_not
+from napari_paf.widgets.painter.target import (
+    NOTHING_TO_COPY,
+    Target,
+    new_target,
+    why_not,
+)
 from napari_paf.widgets.painter.undo import UndoKeys
 
 if TYPE_CHECKING:
@@ -97,6 +105,18 @@ class PainterWidget(PainterControls):
         with strokes.target.layer.block_history():
             return self._step(strokes, start, start if stop is None else stop, erase)
 
+    def copy_as_python(self) -> str:
+        """Copy the lines that paint the same superpixels again, and return them."""
+        code = ""
+        if not self.reason and self.labels_layer.value is not None:
+            layers = self.superpixels_layer.value, self.labels_layer.value
+            code = as_python(Target(*layers))
+        if code:
+            copy_text(code)
+        else:
+            show_error(NOTHING_TO_COPY)
+        return code
+
     def refine(self, position: Any, *, finer: bool = True) -> None:
         """Make the superpixel at a point of the world finer, or coarser."""
         strokes = self._prepare()
@@ -142,6 +162,7 @@ class PainterWidget(PainterControls):
             box.changed.connect(self._choose)
         self.label.changed.connect(self._select_label)
         self.on.toggled.connect(self._switch)
+        self.copy_button.clicked.connect(lambda: self.copy_as_python())
 
     def _refresh_layers(self, event: Any = None) -> None:
         self._ties.names.disconnect()
