@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from npe2 import PluginManifest
+from npe2.manifest.utils import import_python_name
 
 import napari_paf
 from napari_paf.widgets.common import warmup
@@ -13,7 +14,11 @@ from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.superpixels.hierarchies import news
 
 MANIFEST = PluginManifest.from_file(Path(napari_paf.__file__).parent / "napari.yaml")
-WIDGETS = [widget.display_name for widget in MANIFEST.contributions.widgets or []]
+NAMES = {one.id: one.python_name for one in MANIFEST.contributions.commands or []}
+CLASSES = {
+    widget.display_name: import_python_name(NAMES[widget.command])
+    for widget in MANIFEST.contributions.widgets or []
+}
 
 
 def ties(viewer):
@@ -42,27 +47,47 @@ def ties(viewer):
     return counts
 
 
-@pytest.mark.parametrize("name", WIDGETS)
-def test_nothing_is_called_any_more(name, make_napari_viewer_proxy, grey, qtbot):
+@pytest.fixture
+def viewer(make_napari_viewer_proxy, grey):
+    """Return a viewer with something for every widget."""
     viewer = make_napari_viewer_proxy(strict_qt="raise")
     viewer.add_image(grey, name="cells")
     viewer.add_shapes([[[2, 2], [12, 12]]], shape_type="rectangle", name="part")
     viewer.add_labels(grey // 32 + 1, name="cells superpixels")
     viewer.add_labels(grey // 64, name="cells labels")
-    before = ties(viewer)
-    _, widget = viewer.window.add_plugin_dock_widget("napari-paf", name)
+    return viewer
+
+
+def use(widget):
+    """Choose whatever can be chosen, so that it is followed."""
     for box in ("image_layer", "labels_layer", "mask_layer", "region"):
         control = getattr(widget, box, None)
         if control is not None and len(control.choices):
             control.value = control.choices[-1]
-    if hasattr(widget, "on"):
-        widget.toggle()
-    during = ties(viewer)
-    assert sum(during.values()) > sum(before.values())
-    gone = []
-    widget.destroyed.connect(lambda: gone.append(True))
-    viewer.window.remove_dock_widget(widget)
-    qtbot.waitUntil(lambda: bool(gone))
-    viewer.layers["cells"].name = "renamed"  # would call into the deleted widget
-    viewer.layers["renamed"].name = "cells"
+
+
+def wait_until_gone(viewer, before, qtbot):
     qtbot.waitUntil(lambda: ties(viewer) == before)
+    viewer.layers["cells"].name = "renamed"  # would call into the deleted widget
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_widget_that_is_closed(name, viewer, qtbot):
+    before = ties(viewer)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-paf", name)
+    use(widget)
+    if hasattr(widget, "toggle"):
+        widget.toggle()
+    assert sum(ties(viewer).values()) > sum(before.values())
+    viewer.window.remove_dock_widget(widget)
+    wait_until_gone(viewer, before, qtbot)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_widget_that_qt_deletes(name, viewer, qtbot):
+    before = ties(viewer)
+    widget = CLASSES[name](viewer)
+    use(widget)
+    assert sum(ties(viewer).values()) > sum(before.values())
+    widget.deleteLater()
+    wait_until_gone(viewer, before, qtbot)

@@ -62,6 +62,8 @@ class Ties:
         self.layers = Connections()
         self.region = Connections()
         self.run: Any = None
+        self.also: list[Callable[[], None]] = []
+        """What else is to be undone, without Qt."""
 
     def cut(self) -> None:
         """Disconnect from napari and end the run at its next report."""
@@ -72,3 +74,5 @@ class Ties:
         if self.run is not None:
             self.run.abandon()
             self.run = None
+        for undo in self.also:
+            undo()

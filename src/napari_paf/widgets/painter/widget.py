@@ -69,6 +69,7 @@ class PainterWidget(PainterControls):
         self._cursor: Any = None  # where it was last, in the world, while painting
         self._keys = Bound(napari_viewer, self)
         self._undo_keys = UndoKeys()
+        self._ties.also += [self._keys.release, self._undo_keys.release]
         self._connect()
         self._refresh_layers()
 
@@ -330,6 +331,4 @@ class PainterWidget(PainterControls):
     def _leave(self) -> None:
         if self.parent() is None:
             self.on.setChecked(False)
-            self._keys.release()
-            self._undo_keys.release()
         super()._leave()
