@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from npe2 import PluginManifest
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -24,6 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 import napari_paf
+from napari_paf.widgets.common.layers import unwrap
 
 MANIFEST = PluginManifest.from_file(Path(napari_paf.__file__).parent / "napari.yaml")
 WIDGETS = [widget.display_name for widget in MANIFEST.contributions.widgets or []]
@@ -139,3 +141,74 @@ def test_tab_reaches_everything(opened, qtbot):
             part = part.parent()
     missed = [told(control) for control in usable if control not in near]
     assert not missed, [told(control) for control in reached]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("name", WIDGETS)
+def test_fits_a_small_window(name, theme, make_napari_viewer_proxy, grey, qtbot):
+    """Whatever is unfolded, the window need not grow beyond 1280 x 720."""
+    viewer = make_napari_viewer_proxy(strict_qt="raise", show=True)
+    viewer.theme = theme
+    viewer.window.resize(1280, 720)
+    stack = np.stack([grey] * 3)
+    for number in range(3):
+        viewer.add_image(stack, name=f"cells {number}")
+        viewer.add_labels(stack, name=f"cells {number} labels")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-paf", name)
+    window = widget.window()
+    folds = [
+        button
+        for button in widget.findChildren(QPushButton)
+        if button.isCheckable() and button.isFlat()
+    ]
+    for fold in [None, *folds]:
+        if fold is not None:
+            fold.click()
+        for _ in range(3):
+            QApplication.processEvents()
+        assert window.height() <= 720
+        assert window.width() <= 1280
+        assert widget.height() >= widget.minimumSizeHint().height()
+
+
+MENUS = {
+    "Superpixels": "napari/layers/segment",
+    "Superpixel painter": "napari/layers/annotate",
+    "Objects": "napari/layers/segment",
+    "Train affinity model": "napari/layers/segment",
+    "Compare with ground truth": "napari/layers/measure",
+}
+
+
+def test_every_widget_has_a_menu():
+    assert set(MENUS) == set(WIDGETS)
+
+
+@pytest.mark.parametrize("which", ["layers", "plugins"])
+@pytest.mark.parametrize("name", WIDGETS)
+def test_menus_open_the_widgets(name, which, make_napari_viewer_proxy):
+    from napari._app_model import get_app_model
+
+    viewer = make_napari_viewer_proxy(strict_qt="raise")
+    menu = MENUS[name] if which == "layers" else "napari/plugins/napari-paf"
+    (command,) = (
+        item.command.id
+        for item in get_app_model().menus.get_menu(menu)
+        if hasattr(item, "command") and item.command.title.startswith(name)
+    )
+    get_app_model().commands.execute_command(command).result()
+    (opened,) = viewer.window.dock_widgets.values()
+    assert type(unwrap(opened)).__module__.startswith("napari_paf.widgets")
+
+
+def test_help_opens_a_page_that_there_is(opened, monkeypatch):
+    addresses = []
+    monkeypatch.setattr(
+        QDesktopServices, "openUrl", lambda url: addresses.append(url.toString())
+    )
+    (button,) = (b for b in opened.findChildren(QPushButton) if b.text() == "Help")
+    button.click()
+    (address,) = addresses
+    page = address.partition("/blob/main/")[2]
+    assert (Path(__file__).parents[2] / page).is_file()
+    assert page.startswith("docs/")

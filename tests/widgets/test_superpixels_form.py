@@ -219,21 +219,3 @@ def test_fits_a_small_window_without_scrolling(open_widget, theme, qtbot):
     widget.n_segments.value = 10**6  # with a reason of several lines
     assert widget.minimumSizeHint().height() < 600
     assert widget.minimumSizeHint().width() < 360
-
-
-@pytest.mark.parametrize("menu", ["napari/layers/segment", "napari/plugins/napari-paf"])
-def test_menus_open_the_widget(make_napari_viewer_proxy, grey, menu):
-    from napari._app_model import get_app_model
-
-    viewer = make_napari_viewer_proxy()
-    viewer.add_image(grey)
-    entries = {
-        item.command.title: item.command.id
-        for item in get_app_model().menus.get_menu(menu)
-        if hasattr(item, "command")
-    }
-    (title,) = [title for title in entries if "Superpixels" in title]
-    get_app_model().commands.execute_command(entries[title]).result()
-    _, widget = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixels")
-    assert len(viewer.window.dock_widgets) == 1
-    assert widget.image_layer.value is viewer.layers[0].__wrapped__
