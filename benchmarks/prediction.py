@@ -4,17 +4,23 @@ Usage::
 
     python benchmarks/prediction.py [--device auto] [--megapixels 0.15 4]
         [--models default pixel-affinity-net] [--repeats 5]
+    python benchmarks/prediction.py --figures IMAGES TRUTHS [--every 5]
 
-For every model and size: seconds (the least of the repeats, models taking turns), the
-floating-point operations and the memory traffic of the network's convolutions as shares
-of what the device reaches on a large matrix product and on a large copy in the same
-run, and how much the peak of memory rises, in fresh processes. On the CPU, the whole of
-`superpixels` is timed beside scikit-image's SLIC.
+For every model and size: seconds of the whole `predict_affinity` (the least of the
+repeats, models taking turns); seconds of the network alone, its input on the device, in
+float32 and in bfloat16; the floating-point operations and the memory traffic of its
+convolutions in float32, as shares of what the device reaches on a large matrix product
+(TF32 on CUDA, as for convolutions) and on a large copy in the same run; and how much
+the peak of memory rises, in fresh processes. On the CPU, the whole of `superpixels` is
+timed beside scikit-image's SLIC.
+
+With ``--figures``: what superpixels lose when the network computes in bfloat16.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import resource
@@ -23,18 +29,26 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from conftest import picture
-from napari_paf import load_model, predict_affinity, superpixels
+from napari_paf import (
+    entropy_rate_superpixels,
+    load_model,
+    predict_affinity,
+    superpixels,
+)
 from napari_paf.affinity.model import AffinityModel
 from napari_paf.affinity.pixel_affinity_net import (
     PixelAffinityNet,
     PixelAffinityNetConfig,
 )
+from napari_paf.evaluation import find_examples
+from napari_paf.metrics import achievable_segmentation_accuracy, boundary_recall
 
 PIXELS_PER_SUPERPIXEL = 515
 
@@ -66,11 +80,12 @@ def seconds_of(call: Callable[[], object], device: torch.device) -> float:
 def limits(device: torch.device) -> tuple[float, float]:
     """Return the operations and the bytes per second that the device reaches."""
     n = 8192 if device.type == "cuda" else 2048
+    torch.backends.cuda.matmul.allow_tf32 = True  # as convolutions by default
     a, b = torch.rand(2, n, n, device=device)
     c = torch.rand(2**26, device=device)
     compute = min(seconds_of(lambda: a @ b, device) for _ in range(5))
-    copy = min(seconds_of(c.clone, device) for _ in range(5))
-    return 2 * n**3 / compute, 2 * c.nbytes / copy
+    cloning = min(seconds_of(c.clone, device) for _ in range(5))
+    return 2 * n**3 / compute, 2 * c.nbytes / cloning
 
 
 def cost(model: AffinityModel, shape: tuple[int, int]) -> tuple[float, float]:
@@ -104,6 +119,27 @@ def cost(model: AffinityModel, shape: tuple[int, int]) -> tuple[float, float]:
     return float(counter.get_total_flops()), float(moved)
 
 
+def network_seconds(
+    model: AffinityModel, image: np.ndarray, device: torch.device, repeats: int
+) -> list[float]:
+    """Return how long the network alone takes, in float32 and in bfloat16."""
+    network = copy.deepcopy(model.network).to(device)
+    prepared = network.prepare(np.moveaxis(image, -1, 0))
+    prepared = torch.from_numpy(prepared)[None].to(device)
+    taken = []
+    for enabled in (False, True):
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, torch.bfloat16, enabled=enabled),
+        ):
+            runs = [
+                seconds_of(lambda: network(prepared), device)
+                for _ in range(repeats + 1)
+            ]
+        taken.append(min(runs[1:]))
+    return taken
+
+
 def memory_of(name: str, megapixels: float, device: str) -> str:
     """Return the bytes a pixel that prediction adds to the peak of this process."""
     image, model = photograph(megapixels), find_model(name)
@@ -130,6 +166,8 @@ def main() -> None:
         "--models", nargs="+", default=["default", "pixel-affinity-net"]
     )
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--figures", nargs=2, type=Path, metavar=("IMAGES", "TRUTHS"))
+    parser.add_argument("--every", type=int, default=5, help="so many images")
     parser.add_argument("--memory", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
@@ -138,13 +176,16 @@ def main() -> None:
         return
 
     device = torch.device(options.device)
-    compute, copy = limits(device)
-    print(f"{device}: {compute / 1e9:.0f} GFLOP/s, {copy / 1e9:.1f} GB/s reached")
+    if options.figures:
+        compare_precisions(*options.figures, options.every, device)
+        return
+    compute, traffic = limits(device)
+    print(f"{device}: {compute / 1e9:.0f} GFLOP/s, {traffic / 1e9:.1f} GB/s reached")
     print(
-        "| megapixels | model | seconds | GFLOP | of the compute limit | GB "
-        "| of the memory limit | bytes per pixel |"
+        "| megapixels | model | seconds | network alone | in bfloat16 | GFLOP "
+        "| of the compute limit | GB | of the memory limit | bytes per pixel |"
     )
-    print("| --- |" + " --- |" * 7)
+    print("| --- |" + " --- |" * 9)
     for size in options.megapixels:
         image = photograph(size)
         models = {name: find_model(name) for name in options.models}
@@ -161,18 +202,46 @@ def main() -> None:
             n_pixels = 320 * 320
             share = image[..., 0].size / n_pixels
             flops, moved = (value * share for value in cost(model, (320, 320)))
-            least = min(taken[name])
+            alone, halved = network_seconds(model, image, device, options.repeats)
             command = [sys.executable, __file__, "--device", options.device]
             command += ["--memory", name, str(size)]
             result = subprocess.run(command, capture_output=True, text=True, check=True)
             print(
-                f"| {size:g} | {name} | {least:.3f} | {flops / 1e9:.1f} "
-                f"| {flops / least / compute:.0%} | {moved / 1e9:.2f} "
-                f"| {moved / least / copy:.0%} | {json.loads(result.stdout)} |",
+                f"| {size:g} | {name} | {min(taken[name]):.3f} | {alone:.4f} "
+                f"| {halved:.4f} | {flops / 1e9:.1f} "
+                f"| {flops / alone / compute:.0%} | {moved / 1e9:.2f} "
+                f"| {moved / alone / traffic:.0%} | {json.loads(result.stdout)} |",
                 flush=True,
             )
     if device.type == "cpu":
         beside_slic(photograph(0.15), options.repeats)
+
+
+def compare_precisions(
+    images: Path, truths: Path, every: int, device: torch.device
+) -> None:
+    """Print the quality of superpixels by the precision of the network."""
+    print("| precision | superpixels | segmentation accuracy | boundary recall |")
+    print("| --- |" + " --- |" * 3)
+    examples = [example.read() for example in find_examples(images, truths)[::every]]
+    for name in ("float32", "bfloat16"):
+        scores = []
+        for image, truth in examples:
+            with torch.autocast(
+                device.type, torch.bfloat16, enabled=name == "bfloat16"
+            ):
+                affinity = predict_affinity(image, channel_axis=-1, device=device)
+            for n in (100, 300, 600):
+                labels = entropy_rate_superpixels(affinity, n)
+                scores.append(
+                    (
+                        achievable_segmentation_accuracy(labels, truth),
+                        boundary_recall(labels, truth),
+                    )
+                )
+        means = np.reshape(scores, (len(examples), 3, 2)).mean(axis=0)
+        for n, (accuracy, recall) in zip((100, 300, 600), means, strict=True):
+            print(f"| {name} | {n} | {accuracy:.4f} | {recall:.4f} |")
 
 
 def beside_slic(image: np.ndarray, repeats: int) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import imageio.v3 as iio
 import numpy as np
-from train_default import read_photographs
+from training_data import read_photographs
 
 from napari_paf import entropy_rate_superpixels, load_model, predict_affinity
 from napari_paf.metrics import (

@@ -6,7 +6,7 @@ Usage::
     python tools/compare_on_microscopy.py MICROSCOPY_DIR OUTPUT_DIR \\
         --models MODEL.safetensors --kinds histology_rgb_dsb2018 --all
 
-Looks at up to `--most` images of a kind that `train_default.py` holds out, at most
+Looks at up to `--most` images of a kind that `training_data.py` holds out, at most
 512 x 512 pixels of each and planes of volumes, with a superpixel per 300 and per 100
 pixels. With ``--all`` also at those it learns from, for kinds that a model has never
 seen. Writes ``microscopy.csv``, a row for each kind, method and size, and prints a
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from train_default import KINDS, is_held_out
+from training_data import KINDS, is_held_out
 
 from napari_paf.evaluation import compare, summarize, write_csv
 
@@ -52,7 +52,7 @@ def planes_of_kind(folder: Path, *, everything: bool, most: int) -> list[Plane]:
         data = np.load(path)
         image, labels = data["image"], data["labels"]
         if image.ndim == 3 and image.shape[-1] != 3:
-            # The part that `train_default.py` leaves alone.
+            # The part that `training_data.py` leaves alone.
             first = 0 if everything else int(np.floor(0.85 * len(image))) + 1
             planes += [
                 Plane(f"{path.stem} plane {z}", image[z], labels[z])

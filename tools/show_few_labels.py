@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from compare_on_microscopy import HAND_MADE, PIXELS_PER_SEGMENT, planes_of_kind
 from skimage.segmentation import find_boundaries, mark_boundaries
-from train_default import KINDS, is_held_out
+from training_data import KINDS, is_held_out
 
 from napari_paf import load_model, superpixels, train_affinity
 from napari_paf.affinity.normalize import scale_to_unit

@@ -2,117 +2,62 @@
 
 Usage::
 
-    python tools/train_default.py BSDS500_DIR MICROSCOPY_DIR OUTPUT_DIR --steps 9000
+    python tools/train_default.py BSDS500_DIR MICROSCOPY_DIR OUTPUT_DIR --steps 12500
 
-Writes ``OUTPUT_DIR/default.safetensors`` every few minutes, and step and loss to
-``OUTPUT_DIR/log.csv``. The same arguments give the same weights on one CPU thread.
-With ``--checkpoint``, a run that was killed goes on. SIGTERM ends a run early, with
-what it has learnt. ``tune_default.py`` makes the shipped model file of the result.
+Meant for a graphics card, which learns from thousands of crops a second; ``--device
+cpu`` does the same, in days. The same arguments go through the same crops, unless
+``--seconds`` sets an end in time. Writes ``OUTPUT_DIR/default.safetensors`` now and
+then and at the end; ``tune_default.py`` makes the shipped model file of it.
+
+The shipped network learnt in two runs on an NVIDIA H200, the first of which shared the
+card with another training::
+
+    python tools/train_default.py BSDS500 MICROSCOPY FIRST --seconds 425 --contrast 2
+    python tools/train_default.py BSDS500 MICROSCOPY SECOND --seconds 205 --seed 1 \\
+        --init FIRST/default.safetensors --contrast 4 --learning-rate 1.5e-3 \\
+        --share nuclei_3d_plantseg=0.2 nuclei_3d_qcanet=0.15
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import dataclasses
 import math
-import signal
-import threading
+import time
 from pathlib import Path
 
-import imageio.v3 as iio
-import numpy as np
+import torch
+from crops_on_card import Bank
+from training_data import KINDS, read_everything
 
-from napari_paf.training.sampling import Sample, make_sample
-from napari_paf.training.trainer import train_affinity
+from napari_paf.affinity.model import AffinityModel, load_model
+from napari_paf.affinity.unet import AffinityUNet, UNetConfig
+from napari_paf.training.losses import affinity_loss
 
-# Share of crops per kind (photographs take PHOTOGRAPHS), and the weight of pairs
-# within label 0, where that hides cytoplasm, membranes or cells left out.
-PHOTOGRAPHS = 0.55
-KINDS = {
-    "nuclei_fluorescence_dsb2018": (1.5, 1.0),
-    "brightfield_cytology_dsb2018": (0.7, 0.2),
-    "histology_rgb_dsb2018": (1.5, 1.0),
-    "phase_contrast_usiigaci": (1.0, 0.5),
-    "em_fibsem_3d_flyem": (1.0, 0.2),
-    "em_tem_axons_ads": (1.0, 0.2),
-    "em_sem_axons_ads": (1.0, 0.2),
-    "nuclei_3d_plantseg": (0.5, 1.0),
-    "nuclei_3d_qcanet": (0.4, 1.0),
-    "nuclei_3d_stardist": (0.4, 1.0),
-}
-
-
-def is_held_out(number: int) -> bool:
-    """Tell whether file `number` of a kind, sorted by name, is for validation."""
-    return number % 7 == 3
-
-
-def read_photographs(folder: Path, split: str) -> list[Sample]:
-    """Return the BSDS500 images of a split, with all annotators."""
-    paths = sorted((folder / split / "images").glob("*.jpg"))
-    return [
-        make_sample(
-            np.moveaxis(iio.imread(path), -1, 0),
-            np.load(folder / split / "groundtruth" / f"{path.stem}.npz")["segments"],
-            share=PHOTOGRAPHS / len(paths),
-        )
-        for path in paths
-    ]
-
-
-def read_kind(folder: Path, *, held_out: bool = False) -> list[Sample]:
-    """Return the learning or the held-out part of one kind of microscopy.
-
-    Volumes give planes: of a kind with one volume, the last ones are held out.
-    """
-    share, background_weight = KINDS[folder.name]
-    planes: list[tuple[np.ndarray, np.ndarray]] = []
-    paths = sorted(folder.glob("*.npz"))
-    for number, path in enumerate(paths):
-        if len(paths) > 1 and is_held_out(number) != held_out:
-            continue
-        pair = np.load(path)
-        image, labels = pair["image"], pair["labels"]
-        if image.ndim == 2:
-            planes.append((image[None], labels))
-        elif image.shape[-1] == 3:
-            planes.append((np.moveaxis(image, -1, 0), labels))
-        else:
-            cut = math.floor(0.85 * len(image))
-            part = slice(cut + 1, None, 3) if held_out else slice(cut)
-            image, labels = image[part], labels[part]
-            # Only isotropic volumes look alike from all sides.
-            isotropic = "fibsem" in folder.name and not held_out
-            axes = (0, 1, 2) if isotropic else (0,)
-            planes += [
-                (np.take(image, i, axis)[None], np.take(labels, i, axis))
-                for axis in axes
-                for i in range(0, image.shape[axis], len(axes))
-            ]
-    whole = sum(share for share, _ in KINDS.values())
-    return [
-        make_sample(
-            plane,
-            truth,
-            background_weight=background_weight,
-            share=(1 - PHOTOGRAPHS) * share / whole / len(planes),
-        )
-        for plane, truth in planes
-    ]
+WARM_UP = 500  # steps until the full learning rate
+AVERAGE = 0.999  # how much of the averaged weights stays at each step, at most
 
 
 def main() -> None:
-    """Train, and write the weights so far every few minutes."""
+    """Train; print the loss; write the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bsds500", type=Path)
     parser.add_argument("microscopy", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--steps", type=int, default=9800)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--size", type=int, default=160)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=float, help="how long to learn")
+    length.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--loss", default="cross-entropy")
+    parser.add_argument("--boundary-weight", type=float, default=8.0)
+    parser.add_argument("--widths", type=int, nargs="+", help="of the levels")
+    parser.add_argument("--contrast", type=float, default=UNetConfig().contrast)
     parser.add_argument("--init", help="model to start from; default: from scratch")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--print-every", type=int, default=500)
     parser.add_argument(
         "--without", nargs="*", default=[], choices=KINDS, help="kinds to leave out"
     )
@@ -123,41 +68,111 @@ def main() -> None:
         metavar="KIND=SHARE",
         help="how often kinds are drawn, other than by KINDS",
     )
-    parser.add_argument("--checkpoint", type=Path, help="go on from here if it exists")
     options = parser.parse_args()
 
     for kind, _, share in (text.partition("=") for text in options.share):
         KINDS[kind] = float(share), KINDS[kind][1]
-
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    samples = read_photographs(options.bsds500, "train")
-    for kind in KINDS:
-        if kind in options.without:
-            continue
-        samples += read_kind(options.microscopy / kind)
-    events = train_affinity(
-        samples,
-        init=options.init,
-        validation=(),
-        steps=options.steps,
-        event_every=100,
-        batch=options.batch,
-        size=options.size,
-        learning_rate=options.learning_rate,
-        loss=options.loss,
-        seed=options.seed,
-        name="default",
-        should_stop=stop.is_set,
-        checkpoint=options.checkpoint,
+    samples = read_everything(
+        options.bsds500, options.microscopy, without=options.without
     )
+    device = torch.device(options.device)
+    bank = Bank(samples, device, options.seed)
+
+    torch.manual_seed(options.seed)
+    before = {}
+    if options.init:
+        model = load_model(options.init)
+        network, before = model.network, {"before": model.summary}
+        network.config = dataclasses.replace(network.config, contrast=options.contrast)
+    else:
+        widths = tuple(options.widths or UNetConfig().widths)
+        network = AffinityUNet(UNetConfig(widths=widths, contrast=options.contrast))
+    network = network.to(device, memory_format=torch.channels_last).train()
+    average = copy.deepcopy(network).eval().requires_grad_(False)
+    kernels = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": kernels, "weight_decay": 0.02}, {"params": others}],
+        lr=options.learning_rate,
+        weight_decay=0.0,
+        fused=device.type == "cuda",
+    )
+    torch.backends.cudnn.benchmark = True
     options.output.mkdir(parents=True, exist_ok=True)
-    with (options.output / "log.csv").open("a") as log:
-        for event in events:
-            log.write(f"{event.step},{event.loss:.5f}\n")
-            log.flush()
-            if event.model and (event.step % 500 == 0 or event.finished):
-                event.model.save(options.output / "default.safetensors")
+
+    def save(step: int, name: str = "default") -> None:
+        config = network.config
+        trained = copy.deepcopy(average).cpu().to(memory_format=torch.contiguous_format)
+        summary = {
+            "images": len(samples),
+            "steps": step,
+            "crops": step * options.batch,
+            "loss": "cross-entropy",
+            **before,
+        }
+        model = AffinityModel(trained, config, trained.offsets, summary, name="default")
+        model.save(options.output / f"{name}.safetensors")
+
+    start, step, fraction, total = (
+        time.monotonic(),
+        0,
+        0.0,
+        torch.zeros((), device=device),
+    )
+    while fraction < 1:
+        step += 1
+        rate = min(1.0, step / WARM_UP) * (
+            0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * fraction))
+        )
+        for group in optimizer.param_groups:
+            group["lr"] = options.learning_rate * rate
+        image, inside, across = bank.draw(options.batch, options.size, network.offsets)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            logits = network(image).float()
+        loss = affinity_loss(
+            logits - network.config.shift,
+            inside,
+            across,
+            boundary_weight=options.boundary_weight,
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        move_average(average, network, min(AVERAGE, (1 + step) / (10 + step)))
+        total += loss.detach()
+        if options.seconds is None:
+            fraction = step / options.steps
+        elif step % 10 == 0:
+            fraction = (time.monotonic() - start) / options.seconds
+        if step % options.print_every == 0:
+            mean = float(total) / options.print_every
+            taken = time.monotonic() - start
+            print(f"step {step}, {taken:.0f} s, loss {mean:.5f}", flush=True)
+            total.zero_()
+            if step % (10 * options.print_every) == 0:
+                save(step)
+    save(step)
+
+
+@torch.no_grad()
+def move_average(
+    average: torch.nn.Module, network: torch.nn.Module, keep: float
+) -> None:
+    """Move averaged weights towards the present ones."""
+    pairs = zip(
+        [*average.parameters(), *average.buffers()],
+        [*network.parameters(), *network.buffers()],
+        strict=True,
+    )
+    floating, counted = [], []
+    for old, new in pairs:
+        (floating if old.is_floating_point() else counted).append((old, new))
+    torch._foreach_lerp_(
+        [old for old, _ in floating], [new for _, new in floating], 1 - keep
+    )
+    for old, new in counted:
+        old.copy_(new)
 
 
 if __name__ == "__main__":

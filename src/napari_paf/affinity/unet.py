@@ -36,14 +36,14 @@ class UNetConfig:
     architecture: str = "unet"
     ndim: int = 2
     channels: int = 3
-    widths: tuple[int, ...] = (16, 32, 64, 96, 160)  # one level each, finest first
+    widths: tuple[int, ...] = (16, 32, 64, 112, 176)  # one level each, finest first
     temperature: float = 1.0  # affinity = sigmoid(logits / temperature)
     # Added to the logits. What the loss calls certain is less certain than what
     # makes good superpixels: below 0, interiors still differ among themselves.
     shift: float = 0.0
     # Taken off the logit of two pixels that differ greatly in intensity: keeps
     # boundaries on the steps of the image, above all where all else is unfamiliar.
-    contrast: float = 1.5
+    contrast: float = 4.0
     # Compactness of superpixels where the image says nothing; see `regularize`.
     regularity: float = 0.015
 
@@ -195,11 +195,14 @@ class AffinityUNet(nn.Module):
         for axis, n in enumerate(size, start=2):
             logits = logits.narrow(axis, 0, n)
         if self.config.contrast:
-            logits = logits.sub(self._differences(image), alpha=self.config.contrast)
+            logits = logits.sub(self.differences(image), alpha=self.config.contrast)
         return logits
 
-    def _differences(self, image: Tensor) -> Tensor:
-        """Return how much neighbours differ, from 0 to 1, as `gradient_affinity`."""
+    def differences(self, image: Tensor) -> Tensor:
+        """Return how much neighbours differ, from 0 to 1, as `gradient_affinity`.
+
+        What `contrast` is multiplied with: (batch, offset, *spatial), like the logits.
+        """
         found = image.new_zeros(len(image), len(self.offsets), *image.shape[2:])
         for k, offset in enumerate(self.offsets):
             every = slice(None)
