@@ -46,7 +46,8 @@ ARROWS = {
     "leaks": BASE | {"clustering", "leaks", "_agreement", "_metrics_kernels"},
     "affinity": BASE | {"affinity"},
     "regions": BASE | {"clustering", "regions"},
-    "training": BASE | {"affinity", "clustering", "metrics", "training"},
+    "training": BASE
+    | {"_image_io", "_pixel_size", "affinity", "clustering", "metrics", "training"},
     "pipeline": BASE | {"affinity", "clustering", "pipeline"},
 }
 WIDGET_ARROWS = {

@@ -438,6 +438,7 @@ def test_held_out_parts_do_not_overlap(picture: tuple) -> None:
         ({"steps": 0}, "steps=0"),
         ({"seconds": 0}, "seconds=0"),
         ({"batch": 2.5}, "batch=2.5"),
+        ({"batch": 1, "size": 16}, "batch=1 with size=16"),
         ({"loss": "dice"}, "loss='dice'"),
         ({"learning_rate": float("nan")}, "learning_rate=nan"),
         ({"patience": 0}, "patience=0"),

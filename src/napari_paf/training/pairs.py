@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_paf.training.sampling import Sample, make_sample
+from napari_paf.training.sources import read_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ def as_samples(
     Parameters
     ----------
     pairs : sequence of (image, labels) or Sample
+        Each an array, a file or a napari layer.
     argument : str
         What the caller calls `pairs`, for messages.
     channel_axis, unlabelled
@@ -48,22 +50,28 @@ def as_samples(
         where = f"{argument}[{number}]"
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(f"{where}: give a pair (image, labels).")
-        image, labels = (np.asarray(array) for array in pair)
+        try:
+            source, truth = read_source(pair[0]), read_source(pair[1], labels=True)
+        except (OSError, ValueError) as error:
+            raise type(error)(f"{where}: {error}") from None
+        image, labels = source.data, truth.data
+        axis = source.channel_axis if channel_axis is None else channel_axis
         if image.dtype.kind not in "fbiu" or not np.isfinite(image).all():
             raise ValueError(f"{where}: the image must hold finite real numbers.")
         if labels.dtype.kind not in "biu":
             raise TypeError(
                 f"{where}: labels of dtype {labels.dtype}; give an integer image."
             )
-        if channel_axis is None:
+        shape = image.shape
+        if axis is None:
             image = image[None]
-        elif -image.ndim <= channel_axis < image.ndim:
-            image = np.moveaxis(image, channel_axis, 0)
+        elif -image.ndim <= axis < image.ndim:
+            image = np.moveaxis(image, axis, 0)
         ndim = image.ndim - 1
         if ndim not in (2, 3):
             raise ValueError(
-                f"{where}: image of shape {np.shape(pair[0])} with "
-                f"channel_axis={channel_axis}; give 2-D or 3-D images, and name the "
+                f"{where}: image of shape {shape} with "
+                f"channel_axis={axis}; give 2-D or 3-D images, and name the "
                 "axis of the channels if there is one."
             )
         if (
@@ -72,7 +80,7 @@ def as_samples(
         ):
             raise ValueError(
                 f"{where}: labels of shape {labels.shape} do not fit an image of "
-                f"{image.shape[1:]} pixels with channel_axis={channel_axis}."
+                f"{image.shape[1:]} pixels with channel_axis={axis}."
             )
         if labels.size == 0 or (
             unlabelled is not None and (labels == unlabelled).all()

@@ -65,7 +65,8 @@ def train_affinity(
     Parameters
     ----------
     pairs : sequence of (image, labels)
-        Images or volumes and their label images. Labels may be dense or scribbled
+        Images or volumes and their label images: arrays, paths of files, or napari
+        layers, which say themselves where colours are. Labels may be dense or scribbled
         (see `unlabelled`), and may have a leading axis of several annotators. Label
         0 is a segment like any other unless it is `unlabelled`.
     init : str, path, AffinityModel or None, default: "default"
@@ -73,7 +74,8 @@ def train_affinity(
         volumes if `pairs` are volumes. A model for images learns from volumes plane
         by plane, from all three sides, as it is applied to them.
     channel_axis : int, optional
-        Axis of the channels, in all images. Default: images are grey.
+        Axis of the channels, in all images. Default: what a file or a layer says;
+        arrays are grey.
     unlabelled : int, optional
         Label of pixels that nobody has labelled. Nothing is learnt there.
     validation : sequence of (image, labels), optional
@@ -174,6 +176,13 @@ def train_affinity(
     if model.config.ndim == 2:
         samples, held_out = planes_of(samples), planes_of(held_out, MOST_HELD_OUT)
     usual_batch, usual_size = USUAL_CROPS[model.config.ndim]
+    batch, size = batch or usual_batch, size or usual_size
+    stride = getattr(model.network, "stride", 1)
+    if batch == 1 and size <= stride:
+        raise ValueError(
+            f"batch=1 with size={size}: this network has nothing to normalise over; "
+            f"give a batch of at least 2, or a size over {stride}."
+        )
     rate = learning_rate or (3e-3 if init is None else 1e-3)
     if not (math.isfinite(rate) and rate > 0):
         raise ValueError(f"learning_rate={rate}: give a number over 0.")
@@ -182,8 +191,8 @@ def train_affinity(
         samples,
         held_out,
         schedule=Schedule(steps, seconds),
-        batch=batch or usual_batch,
-        size=size or usual_size,
+        batch=batch,
+        size=size,
         rate=rate,
         loss=loss,
         boundary_weight=boundary_weight,
