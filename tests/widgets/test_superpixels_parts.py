@@ -192,6 +192,18 @@ def test_only_inside_shapes(open_widget, run):
     assert not inside[:10].any()
     assert not inside[25:].any()
     assert len(np.unique(result.data[result.data > 0])) == 12
+    widget.region.value = None
+    shapes.name = "renamed"
+    widget.load(result)
+    assert widget.region.value is None  # there are no shapes of that name
+    shapes.name = "shapes"
+    widget.load(result)
+    assert widget.region.value.name == "shapes"
+    widget.region.value = "view"
+    run(widget, timeout=120_000)
+    widget.region.value = None
+    widget.load(viewer.layers[-1])
+    assert widget.region.value == "view"
 
 
 def test_huge_multiscale_image_offers_a_level(open_widget, run):
@@ -259,6 +271,22 @@ def test_settings_are_remembered(open_widget):
     _, again = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixels")
     assert again.balance.value == 0.25
     assert again.n_segments.value == 77
+
+
+def test_extent_is_remembered_from_stack_to_stack(open_widget):
+    viewer, widget = open_widget(noise(3, 20, 24))
+    widget.extent.value = "planes"
+    viewer.add_image(noise(20, 24), name="flat")
+    assert widget.image_layer.value.name == "flat"
+    assert widget.extent.value == "plane"
+    viewer.add_image(noise(4, 20, 24), name="stack")
+    assert widget.extent.value == "planes"
+    viewer.window.remove_dock_widget("all")
+    _, again = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixels")
+    assert again.extent.value == "planes"
+    again.extent.value = "volume"
+    viewer.add_image(noise(5, 20, 24), name="series", axis_labels=("t", "y", "x"))
+    assert again.extent.value == "plane"  # a series has no volumes
 
 
 def test_masks_of_a_stack_follow_the_planes(open_widget, run):

@@ -26,11 +26,14 @@ class Box:
         Corners of the box.
     outlines : tuple of (n, ndim) ndarray
         Polygons; only what lies inside one of them is wanted. None: the whole box.
+    name : str
+        Of the Shapes layer that they are from; empty for what is in view.
     """
 
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     outlines: tuple[NDArray[np.float64], ...] = ()
+    name: str = ""
 
     def bounds(self, axis: int) -> tuple[float, float]:
         """Return the limits along an axis."""
@@ -73,7 +76,8 @@ def box_of_shapes(shapes: Shapes, layer: Image) -> Box | None:
         return None
     in_layer = tuple(_to_layer(outline, shapes, layer) for outline in outlines)
     points = np.concatenate(in_layer)
-    return Box(np.floor(points.min(axis=0)), np.ceil(points.max(axis=0)) + 1, in_layer)
+    low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0)) + 1
+    return Box(low, high, in_layer, shapes.name)
 
 
 def _outline(corners: Any, kind: str) -> NDArray[np.float64]:

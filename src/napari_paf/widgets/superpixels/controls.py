@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # What a new widget starts with: as it was last set in this session.
 REMEMBERED = (
+    "extent",
     "n_segments",
     "model",
     "balance",
@@ -52,15 +53,21 @@ class SuperpixelControls(RunningWidget):
         super().__init__()
         self._viewer = viewer
         self._offered_for: Callable[[], Image | None] = lambda: None
+        self._stack = False  # whether there is an extent to choose
         self._make_controls()
         self._lay_out()
         for name in REMEMBERED:
             control = getattr(self, name)
-            if name in REMEMBERED_VALUES and name != "device":  # offered later
+            # Devices and extents are offered later.
+            if name in REMEMBERED_VALUES and name not in ("device", "extent"):
                 control.value = REMEMBERED_VALUES[name]
             control.changed.connect(
-                lambda value, name=name: REMEMBERED_VALUES.__setitem__(name, value)
+                lambda value, name=name: self._remember(name, value)
             )
+
+    def _remember(self, name: str, value: Any) -> None:
+        if name != "extent" or self._stack:
+            REMEMBERED_VALUES[name] = value
 
     def _make_controls(self) -> None:
         self.image_layer = ImageBox(self._viewer)
@@ -137,15 +144,20 @@ class SuperpixelControls(RunningWidget):
     def _offer_for(self, layer: Image | None) -> None:
         """Offer what the image has: channels, volumes, levels, shapes to stay in."""
         axes = self.axes.value
-        stack = layer is not None and len(axes.replace("c", "")) > 2
+        self._stack = stack = layer is not None and len(axes.replace("c", "")) > 2
         extents = ["plane", "planes"]
         if "z" in axes:
             extents.insert(1, "volume")
-        self.extent.set_choices(((EXTENTS[name], name) for name in extents), "plane")
+        wanted = REMEMBERED_VALUES.get("extent")
+        wanted = wanted if wanted in extents else "plane"
+        self.extent.set_choices(((EXTENTS[name], name) for name in extents), wanted)
         for part in self._extent_row:
             part.setVisible(stack)
+        another = layer is not self._offered_for()
         if not stack:
             self.extent.value = "plane"
+        elif another:
+            self.extent.value = wanted
         if layer is not None and "c" in axes and not layer.rgb:
             length = layer.data.shape[axes.index("c")]
             numbers = [(f"Channel {k + 1}", k) for k in range(length)]
@@ -162,7 +174,7 @@ class SuperpixelControls(RunningWidget):
                 for i, data in enumerate(layer.data)
             ]
         self.level.set_choices(levels, _finest_level(layer))
-        if layer is not self._offered_for():
+        if another:
             self.level.value = _finest_level(layer)
             self._offered_for = ref(layer) if layer is not None else lambda: None
         self.level.enabled = len(levels) > 1

@@ -83,6 +83,10 @@ class SuperpixelFollower(SuperpixelControls):
         for mask in self.mask_layer.choices:
             if mask is None or mask.name == record["mask_layer"]:
                 values["mask_layer"] = mask
+        if "region" in record:
+            for region in self.region.choices:
+                if record["region"] == getattr(region, "name", region):
+                    values["region"] = region
         for name, value in values.items():
             control = getattr(self, name)
             choices = getattr(control, "choices", None)

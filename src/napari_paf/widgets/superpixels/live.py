@@ -21,6 +21,9 @@ EDITED = (
     "The superpixels were edited by hand, so they stay as they are; Run makes new ones."
 )
 
+# Of what a run notes: the number, and names, which layers may have changed since.
+_NO_MATTER = ("n_segments", "mask_layer", "region")
+
 
 class Live:
     """The last result of a widget, redrawn when the number changes.
@@ -46,7 +49,8 @@ class Live:
 
     def is_for(self, settings: dict[str, Any]) -> bool:
         """Whether only the number of superpixels differs from the run's."""
-        return {**settings, "n_segments": 0} == {**self.settings, "n_segments": 0}
+        others = dict.fromkeys(_NO_MATTER)
+        return {**settings, **others} == {**self.settings, **others}
 
     def is_of(self, layers: Any) -> bool:
         """Whether the result is still among the layers of a viewer."""

@@ -178,6 +178,7 @@ class Request:
             "balance": self.balance,
             "connectivity": self.connectivity,
             "mask_layer": None if self.mask is None else self.mask.name,
+            "region": None if self.box is None else self.box.name or "view",
             "outlines": None
             if self.box is None
             else [outline.tolist() for outline in self.box.outlines],
