@@ -16,6 +16,7 @@ from napari_paf.widgets.painter.strokes import NO_HIERARCHY
 from napari_paf.widgets.painter.target import (
     NO_SUPERPIXELS,
     NOTHING_TO_COPY,
+    ONLY_2D,
     OTHER_PIXELS,
     SAME_LAYER,
 )
@@ -374,6 +375,58 @@ def test_huge_numbers(painter):
     widget.paint((8, 8))
     painted = viewer.layers["objects"].data == 2**31 - 1
     np.testing.assert_array_equal(painted, superpixels == 2**31)
+
+
+def test_labels_are_as_large_as_layers_can_hold(painter):
+    viewer, widget, _ = painter(grid(), np.zeros((24, 30), np.uint8))
+    small = viewer.layers["objects"]
+    assert widget.label.max == 255
+    widget.labels_layer.value = None
+    widget.label.value = 2**32 - 1
+    assert widget.paint((2, 2)) == 36
+    large = viewer.layers["cells objects"]
+    np.testing.assert_array_equal(large.data, (grid() == 1) * np.uint32(2**32 - 1))
+    large.selected_label = 2**31  # as napari's pipette does
+    assert widget.label.value == 2**31
+    small.selected_label = 7
+    widget.labels_layer.value = small.__wrapped__
+    assert (widget.label.value, widget.label.max) == (7, 255)
+
+
+def test_another_target_while_painting(painter):
+    viewer, widget, _ = painter(grid(), np.zeros((24, 30), np.uint8))
+    one = viewer.layers["objects"]
+    other = viewer.add_labels(np.zeros((24, 30), np.uint8), name="others")
+    widget.on.setChecked(True)
+    assert not one.mouse_pan
+    widget.labels_layer.value = other.__wrapped__
+    assert viewer.layers.selection.active == other
+    assert one.mouse_pan
+    assert not other.mouse_pan
+    drag(viewer, widget, [(2, 2)])
+    assert other.data.any()
+    assert not one.data.any()
+    kept = widget._strokes
+    viewer.add_image(np.zeros((5, 5)))  # not a reason to look for all pixels again
+    assert widget._strokes is kept
+    viewer.layers.remove("others")
+    assert widget._strokes is None
+
+
+def test_only_in_2d(painter):
+    viewer, widget, _ = painter(np.stack([grid()] * 3), np.zeros((3, 24, 30), np.uint8))
+    widget.on.setChecked(True)
+    widget._move(viewer, mouse((1, 2, 2), "mouse_move"))
+    assert NAME in viewer.layers
+    viewer.dims.ndisplay = 3
+    assert NAME not in viewer.layers
+    assert widget.message == ONLY_2D
+    drag(viewer, widget, [(1, 2, 2), (1, 8, 8)])
+    assert not viewer.layers["objects"].data.any()
+    assert viewer.layers["objects"].mouse_pan
+    viewer.dims.ndisplay = 2
+    drag(viewer, widget, [(1, 2, 2)])
+    assert viewer.layers["objects"].data.any()
 
 
 def test_layers_that_go_away(painter):

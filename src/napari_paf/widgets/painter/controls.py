@@ -9,6 +9,7 @@ from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.docked import DockedWidget
 from napari_paf.widgets.common.form import Form, help_button
 from napari_paf.widgets.painter.keys import listed
+from napari_paf.widgets.painter.target import most_of
 
 HELP = "https://github.com/napari-paf/napari-paf/blob/main/docs/painter.md"
 TOOLTIPS = {
@@ -39,7 +40,7 @@ class PainterControls(DockedWidget):
         self.superpixels_layer = ChoiceBox()
         self.labels_layer = ChoiceBox(nullable=True)
         self.labels_layer.null_string = "New layer"
-        self.label = SpinBox(value=1, min=1, max=2**31 - 1)
+        self.label = SpinBox(value=1, min=1, max=most_of(None))
         self.mode = ComboBox(
             choices=[("Superpixels", "paint"), ("Fill an area", "fill")], value="paint"
         )

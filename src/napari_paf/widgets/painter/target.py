@@ -25,6 +25,7 @@ OTHER_PIXELS = (
     "same image, or a new one."
 )
 
+ONLY_2D = "Painting with superpixels needs the 2-D view: go back to it to paint."
 NOTHING_TO_COPY = "No superpixel is painted yet: there is nothing to copy."
 
 
@@ -66,11 +67,17 @@ def lies_on(superpixels: Labels, target: Labels) -> bool:
     )
 
 
-def new_target(viewer: Viewer, superpixels: Labels) -> Labels:
-    """Add an empty labels layer that lies on the superpixels."""
+def most_of(target: Labels | None) -> int:
+    """Return the largest label that a layer can hold, or a new one could."""
+    return int(np.iinfo(np.uint32 if target is None else target.data.dtype).max)
+
+
+def new_target(viewer: Viewer, superpixels: Labels, label: int) -> Labels:
+    """Add an empty labels layer that lies on the superpixels and can hold a label."""
     name = superpixels.name.removesuffix(" superpixels")
+    fits = label <= np.iinfo(np.uint16).max
     return viewer.add_labels(
-        np.zeros(superpixels.data.shape, np.uint16),
+        np.zeros(superpixels.data.shape, np.uint16 if fits else np.uint32),
         name=f"{name} objects",
         **placement(superpixels),
     )

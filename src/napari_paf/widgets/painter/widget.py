@@ -6,30 +6,24 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels
 from napari.utils.notifications import show_error
 
-from napari_paf.widgets.common.layers import unwrap
-from napari_paf.widgets.common.results import KEY
 from napari_paf.widgets.common.running import copy_text
 from napari_paf.widgets.painter.as_python import as_python
-from napari_paf.widgets.painter.controls import TOOLTIPS, PainterControls
-from napari_paf.widgets.painter.hover import Hover
+from napari_paf.widgets.painter.follower import PainterFollower
 from napari_paf.widgets.painter.keys import Bound
 from napari_paf.widgets.painter.strokes import Strokes
 from napari_paf.widgets.painter.target import (
     NOTHING_TO_COPY,
     Target,
     new_target,
-    why_not,
 )
-from napari_paf.widgets.painter.undo import UndoKeys
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 
-class PainterWidget(PainterControls):
+class PainterWidget(PainterFollower):
     """Paint objects superpixel by superpixel.
 
     The parameters are attributes with a ``value``.
@@ -62,28 +56,16 @@ class PainterWidget(PainterControls):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        self._viewer = napari_viewer
+        super().__init__(napari_viewer)
         self._strokes: Strokes | None = None
-        self._hover = Hover(napari_viewer)
         self._cursor: Any = None  # where it was last, in the world, while painting
         self._keys = Bound(napari_viewer, self)
-        self._undo_keys = UndoKeys()
-        self._ties.also += [self._keys.release, self._undo_keys.release]
-        self._connect()
-        self._refresh_layers()
+        self._ties.also.append(self._keys.release)
+        self.on.toggled.connect(self._switch)
+        self.copy_button.clicked.connect(lambda: self.copy_as_python())
+        self._follow()
 
     # What scripts use ------------------------------------------------------
-
-    @property
-    def reason(self) -> str:
-        """Why nothing can be painted, or an empty string."""
-        return why_not(self.superpixels_layer.value, self.labels_layer.value)
-
-    @property
-    def message(self) -> str:
-        """What the last action did, or what a click would take."""
-        return str(self._message.text())
 
     def paint(self, start: Any, stop: Any = None, *, erase: bool = False) -> int:
         """Paint the superpixels from one point of the world to another, as one stroke.
@@ -148,70 +130,13 @@ class PainterWidget(PainterControls):
         if self._paints() and self._cursor is not None:
             self.refine(self._cursor, finer=finer)
 
-    # Keeping up with the viewer ----------------------------------------------
-
-    def _connect(self) -> None:
-        layers = self._viewer.layers
-        for name in ("inserted", "removed", "reordered"):
-            self._ties.viewer.connect(
-                getattr(layers.events, name), self._refresh_layers
-            )
-        self._ties.viewer.connect(
-            layers.selection.events.active, self._follow_active_layer
-        )
-        for box in (self.superpixels_layer, self.labels_layer):
-            box.changed.connect(self._choose)
-        self.label.changed.connect(self._select_label)
-        self.on.toggled.connect(self._switch)
-        self.copy_button.clicked.connect(lambda: self.copy_as_python())
-
-    def _refresh_layers(self, event: Any = None) -> None:
-        self._ties.names.disconnect()
-        found = []
-        for layer in reversed(list(self._viewer.layers)):
-            layer = unwrap(layer)
-            self._ties.names.connect(layer.events.name, self._refresh_layers)
-            if isinstance(layer, Labels) and not self._hover.is_own(layer):
-                found.append(layer)
-        made = [x for x in found if "n_segments" in (x.metadata.get(KEY) or {})]
-        first = (made or found or [None])[0]
-        choices = [(layer.name, layer) for layer in found]
-        self.superpixels_layer.set_choices(choices, first)
-        self.labels_layer.set_choices(choices, None)
-        self._choose()
-
     def _choose(self, value: Any = None) -> None:
-        """Take over other layers, or say why that cannot be."""
-        self._ties.layers.disconnect()
-        self._strokes = None
-        target = self.labels_layer.value
-        self._undo_keys.follow(target, self.superpixels_layer.value)
-        if target is not None:
-            self._ties.layers.connect(target.events.selected_label, self._take_label)
-            self._ties.layers.connect(target.events.mode, self._hold_camera)
-            self._take_label()
-        volume = self.superpixels_layer.value is not None and (
-            self.superpixels_layer.value.ndim > 2
-        )
-        self.slice_only.native.setVisible(volume)
-        reason = self.reason
-        self.on.setEnabled(not reason)
-        self.on.setToolTip(reason or TOOLTIPS["on"])
-        if reason:
-            self.on.setChecked(False)
-        self._message.setText(f"\u26a0 {reason}" if reason else "")
-
-    def _take_label(self, event: Any = None) -> None:
-        chosen = int(self.labels_layer.value.selected_label)
-        if chosen > 0:
-            self.label.value = chosen
-
-    def _select_label(self, label: int) -> None:
-        if self.labels_layer.value is not None:
-            self.labels_layer.value.selected_label = label
-
-    def _follow_active_layer(self, event: Any = None) -> None:
-        self._hold_camera()
+        super()._choose(value)
+        if self._strokes is not None:
+            target = self._strokes.target
+            chosen = self.superpixels_layer.value, self.labels_layer.value
+            if (target.superpixels, target.layer) != chosen:
+                self._strokes = None  # gives its memory back
 
     # Painting with the mouse ---------------------------------------------------
 
@@ -234,23 +159,6 @@ class PainterWidget(PainterControls):
             self._hover.hide()
         self.on.setText("Painting \u2014 press to stop" if on else "Paint")
         self._hold_camera()
-
-    def _paints(self) -> bool:
-        """Whether the mouse paints now: napari's own tools go first."""
-        target = self.labels_layer.value
-        active = unwrap(self._viewer.layers.selection.active)
-        return bool(
-            self.on.isChecked()
-            and target is not None
-            and active is target
-            and str(target.mode) == "pan_zoom"
-        )
-
-    def _hold_camera(self, event: Any = None) -> None:
-        """Keep drags from moving the picture while they paint."""
-        target = self.labels_layer.value
-        if target is not None and str(target.mode) == "pan_zoom":
-            target.mouse_pan = not self._paints()
 
     def _drag(self, viewer: Any, event: Any) -> Iterator[None]:
         if not self._paints() or event.button != 1:
@@ -288,7 +196,7 @@ class PainterWidget(PainterControls):
             return None
         superpixels = self.superpixels_layer.value
         if self.labels_layer.value is None:
-            target = new_target(self._viewer, superpixels)
+            target = new_target(self._viewer, superpixels, self.label.value)
             target.selected_label = self.label.value
             self.labels_layer.value = target
         if self._strokes is None:
@@ -324,9 +232,6 @@ class PainterWidget(PainterControls):
         self._hover.show(strokes.superpixels, label, pixels)
         noun = "pixel" if len(pixels) == 1 else "pixels"
         self._say(f"A click takes {len(pixels):,} {noun}.")
-
-    def _say(self, text: str) -> None:
-        self._message.setText(text)
 
     def _leave(self) -> None:
         if self.parent() is None:

@@ -1,0 +1,137 @@
+"""The Superpixel painter's eyes: which layers there are, and which are chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Labels
+
+from napari_paf.widgets.common.layers import unwrap
+from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.painter.controls import TOOLTIPS, PainterControls
+from napari_paf.widgets.painter.hover import Hover
+from napari_paf.widgets.painter.target import ONLY_2D, most_of, why_not
+from napari_paf.widgets.painter.undo import UndoKeys
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+
+class PainterFollower(PainterControls):
+    """Keeps the controls up to date with the viewer, and the viewer ready to paint."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._hover = Hover(viewer)
+        self._held: Labels | None = None  # whose drags do not move the picture
+        self._undo_keys = UndoKeys()
+        self._ties.also.append(self._undo_keys.release)
+
+    @property
+    def reason(self) -> str:
+        """Why nothing can be painted, or an empty string."""
+        return why_not(self.superpixels_layer.value, self.labels_layer.value)
+
+    @property
+    def message(self) -> str:
+        """What the last action did, or what a click would take."""
+        return str(self._message.text())
+
+    def _follow(self) -> None:
+        layers = self._viewer.layers
+        for name in ("inserted", "removed", "reordered"):
+            self._ties.viewer.connect(
+                getattr(layers.events, name), self._refresh_layers
+            )
+        self._ties.viewer.connect(layers.selection.events.active, self._hold_camera)
+        self._ties.viewer.connect(self._viewer.dims.events.ndisplay, self._on_display)
+        self.superpixels_layer.changed.connect(self._choose)
+        self.labels_layer.changed.connect(self._on_target)
+        self.label.changed.connect(self._select_label)
+        self._refresh_layers()
+
+    def _refresh_layers(self, event: Any = None) -> None:
+        self._ties.names.disconnect()
+        found = []
+        for layer in reversed(list(self._viewer.layers)):
+            layer = unwrap(layer)
+            self._ties.names.connect(layer.events.name, self._refresh_layers)
+            if isinstance(layer, Labels) and not self._hover.is_own(layer):
+                found.append(layer)
+        made = [x for x in found if "n_segments" in (x.metadata.get(KEY) or {})]
+        first = (made or found or [None])[0]
+        choices = [(layer.name, layer) for layer in found]
+        self.superpixels_layer.set_choices(choices, first)
+        self.labels_layer.set_choices(choices, None)
+        self._choose()
+
+    def _choose(self, value: Any = None) -> None:
+        """Take over other layers, or say why that cannot be."""
+        self._ties.layers.disconnect()
+        target = self.labels_layer.value
+        self._undo_keys.follow(target, self.superpixels_layer.value)
+        if target is not None:
+            self._ties.layers.connect(target.events.selected_label, self._take_label)
+            self._ties.layers.connect(target.events.mode, self._hold_camera)
+            self.label.max = max(most_of(target), most_of(None))
+            self._take_label()
+        most = most_of(target)
+        self.label.value = min(self.label.value, most)
+        self.label.max = most
+        volume = self.superpixels_layer.value is not None and (
+            self.superpixels_layer.value.ndim > 2
+        )
+        self.slice_only.native.setVisible(volume)
+        reason = self.reason
+        self.on.setEnabled(not reason)
+        self.on.setToolTip(reason or TOOLTIPS["on"])
+        if reason:
+            self.on.setChecked(False)
+        self._message.setText(f"\u26a0 {reason}" if reason else "")
+        self._hold_camera()
+
+    def _on_target(self, target: Labels | None) -> None:
+        self._choose()
+        if target is not None and self.on.isChecked():
+            self._viewer.layers.selection.active = target
+
+    def _take_label(self, event: Any = None) -> None:
+        chosen = int(self.labels_layer.value.selected_label)
+        if chosen > 0:
+            self.label.value = chosen
+
+    def _select_label(self, label: int) -> None:
+        if self.labels_layer.value is not None:
+            self.labels_layer.value.selected_label = label
+
+    def _on_display(self, event: Any = None) -> None:
+        self._hold_camera()
+        if self.on.isChecked() and self._viewer.dims.ndisplay > 2:
+            self._hover.hide()
+            self._say(ONLY_2D)
+
+    def _paints(self) -> bool:
+        """Whether the mouse paints now: napari's own tools go first."""
+        target = self.labels_layer.value
+        active = unwrap(self._viewer.layers.selection.active)
+        return bool(
+            self.on.isChecked()
+            and target is not None
+            and active is target
+            and self._viewer.dims.ndisplay == 2
+            and str(target.mode) == "pan_zoom"
+        )
+
+    def _hold_camera(self, event: Any = None) -> None:
+        """Keep drags from moving the picture while they paint."""
+        target = self.labels_layer.value if self._paints() else None
+        if self._held is not None and self._held is not target:
+            if str(self._held.mode) == "pan_zoom":
+                self._held.mouse_pan = True
+        if target is not None:
+            target.mouse_pan = False
+        self._held = target
+
+    def _say(self, text: str) -> None:
+        self._message.setText(text)
