@@ -84,8 +84,8 @@ class Plot(QWidget):
         self._area = QRectF()
         self._x = _Scale()
         self.setMouseTracking(True)
-        self.setMinimumHeight(110)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setMinimumHeight(95)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
 
     @property
     def curves(self) -> tuple[Curve, ...]:

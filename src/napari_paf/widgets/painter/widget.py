@@ -171,9 +171,12 @@ class PainterWidget(PainterFollower):
         with strokes.target.layer.block_history():
             self._step(strokes, last, last, erase)
             yield
-            while event.type == "mouse_move":
-                if self.mode.value == "paint":
+            while True:
+                moved = not np.array_equal(event.position, last)
+                if moved and self.mode.value == "paint":
                     self._step(strokes, last, event.position, erase)
+                if event.type != "mouse_move":
+                    break
                 last = event.position
                 yield
 
