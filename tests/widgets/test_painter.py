@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from app_model.types import KeyBinding
+from napari.layers import Labels
 from qtpy.QtWidgets import QApplication
 
 from napari_paf import entropy_rate_hierarchy
@@ -391,6 +392,23 @@ def test_labels_are_as_large_as_layers_can_hold(painter):
     small.selected_label = 7
     widget.labels_layer.value = small.__wrapped__
     assert (widget.label.value, widget.label.max) == (7, 255)
+
+
+def test_superpixels_are_guessed_until_some_are_picked(make_napari_viewer_proxy):
+    viewer = make_napari_viewer_proxy(strict_qt="raise")
+    viewer.add_labels(grid(), name="cells ground truth")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixel painter")
+    box = widget.superpixels_layer
+    assert box.value.name == "cells ground truth"  # there is nothing else
+    record = {"napari_paf": {"function": "superpixels", "n_segments": 20}}
+    for name in ("one superpixels", "other superpixels"):
+        viewer.add_layer(Labels(grid(), name=name, metadata=record))
+        assert box.value.name == name
+    box.value = next(x for x in box.choices if x.name == "one superpixels")
+    viewer.add_layer(Labels(grid(), name="third superpixels", metadata=record))
+    assert box.value.name == "one superpixels"
+    viewer.layers.remove("one superpixels")
+    assert box.value.name == "third superpixels"
 
 
 def test_another_target_while_painting(painter):

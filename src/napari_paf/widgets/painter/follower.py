@@ -25,6 +25,7 @@ class PainterFollower(PainterControls):
         self._viewer = viewer
         self._hover = Hover(viewer)
         self._held: Labels | None = None  # whose drags do not move the picture
+        self._picked = self._guessing = False  # whether somebody chose superpixels
         self._undo_keys = UndoKeys()
         self._ties.also.append(self._undo_keys.release)
 
@@ -46,7 +47,7 @@ class PainterFollower(PainterControls):
             )
         self._ties.viewer.connect(layers.selection.events.active, self._hold_camera)
         self._ties.viewer.connect(self._viewer.dims.events.ndisplay, self._on_display)
-        self.superpixels_layer.changed.connect(self._choose)
+        self.superpixels_layer.changed.connect(self._on_superpixels)
         self.labels_layer.changed.connect(self._on_target)
         self.label.changed.connect(self._select_label)
         self._refresh_layers()
@@ -60,10 +61,20 @@ class PainterFollower(PainterControls):
             if isinstance(layer, Labels) and not self._hover.is_own(layer):
                 found.append(layer)
         made = [x for x in found if "n_segments" in (x.metadata.get(KEY) or {})]
-        first = (made or found or [None])[0]
         choices = [(layer.name, layer) for layer in found]
-        self.superpixels_layer.set_choices(choices, first)
+        self._guessing = True
+        try:
+            self.superpixels_layer.set_choices(choices, (made or found or [None])[0])
+            if made and not self._picked:
+                self.superpixels_layer.value = made[0]
+        finally:
+            self._guessing = False
         self.labels_layer.set_choices(choices, None)
+        self._choose()
+
+    def _on_superpixels(self, superpixels: Labels | None) -> None:
+        if not self._guessing:
+            self._picked = superpixels is not None
         self._choose()
 
     def _choose(self, value: Any = None) -> None:
