@@ -5,16 +5,19 @@ Usage::
     python benchmarks/growth.py [OUTPUT_DIR] [--sizes 0.15 0.5 1 2 4]
 
 Every run is a fresh process; the methods take turns. Seconds are the least of
-three runs after a first one on a small picture. Memory is how much the peak of the
-process rises, without the picture and without the affinities.
+three runs after one on a small picture, which loads all there is to load. Memory is
+the peak of the process
+during the first of the three, beyond what it held before: without the picture and
+without the affinities. Memory is measured on Linux only, and shown as nan elsewhere.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import math
-import resource
 import subprocess
 import sys
 import time
@@ -23,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 PIXELS_PER_SUPERPIXEL = 515
+STATUS = Path("/proc/self/status")
 METHODS = (
     "entropy rate, 1 thread",
     "entropy rate, 2 threads",
@@ -47,9 +51,8 @@ def measure(method: str, megapixels: float) -> dict[str, float]:
 
     def affinity_of(image: np.ndarray) -> np.ndarray:
         ours = method.startswith("entropy")
-        # The peak of predicting must not hide that of the clustering.
         return (
-            predict_affinity(image, channel_axis=-1, device="cpu", tile_memory=0.05)
+            predict_affinity(image, channel_axis=-1, device="cpu")
             if ours
             else np.zeros(0)
         )
@@ -63,23 +66,38 @@ def measure(method: str, megapixels: float) -> dict[str, float]:
             return watershed(sobel(rgb2gray(image)), n, compactness=0.001)
         return felzenszwalb(image, scale=100)
 
-    small = picture(64, 64)
-    run(small, affinity_of(small), 10)
+    small = picture(320, 320)
+    run(small, affinity_of(small), 50)
     affinity = affinity_of(image)
-    before = peak()
     seconds = []
+    memory = math.nan
     for repeat in range(3):
+        before = restart_peak()
         start = time.perf_counter()
         run(image, affinity, n_segments)
         seconds.append(time.perf_counter() - start)
         if repeat == 0:
-            memory = (peak() - before) / image[..., 0].size
+            memory = (memory_of("VmHWM") - before) / image[..., 0].size
     return {"seconds": min(seconds), "bytes": memory}
 
 
-def peak() -> int:
-    """Return the largest memory that this process has had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def restart_peak() -> float:
+    """Let the peak of memory start from what is in use now; return that, in bytes."""
+    gc.collect()
+    if not STATUS.exists():
+        return math.nan
+    # What was freed goes back to the system, or it would be used again unseen.
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory_of("VmRSS")
+
+
+def memory_of(entry: str) -> float:
+    """Return an entry of the process's status, in bytes."""
+    if not STATUS.exists():
+        return math.nan
+    (line,) = (x for x in STATUS.read_text().splitlines() if x.startswith(entry))
+    return float(line.split()[1]) * 1024
 
 
 def main() -> None:

@@ -197,7 +197,7 @@ def parent_components(forest: Forest, pixel: Any) -> Components:
     """Return what a block's children left as components, numbered in their order."""
     size = np.empty(len(pixel), np.int32)
     for number in range(len(pixel)):
-        size[number] = forest.size[pixel[number]]
+        size[number] = -forest.root[pixel[number]]
         forest.number[pixel[number]] = number
     return new_components(pixel, size)
 
@@ -246,7 +246,7 @@ def add_leaving(
             items[n_items] = leaving[at]
             items[n_items]["a"] += first
             if inside:
-                while root[pixel] != pixel:
+                while root[pixel] >= 0:
                     pixel = root[pixel]
                 items[n_items]["b"] = forest.number[pixel]
             n_items += 1
@@ -300,7 +300,7 @@ def merge_block(
     n_left = 0
     for old in range(len(pixel)):
         if merged[old] == old:
-            forest.size[pixel[old]] = size[old]
+            forest.root[pixel[old]] = -size[old]
             left[n_left] = pixel[old]
             number[old] = n_left
             n_left += 1

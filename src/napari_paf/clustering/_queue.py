@@ -44,8 +44,9 @@ class Problem(NamedTuple):
 class Forest(NamedTuple):
     """What has been merged so far: one entry a pixel, shared by all threads."""
 
-    root: Any  # leads, step by step, to the pixel that stands for the component
-    size: Any  # at roots: the component's number of pixels, or less for a moment
+    # Leads, step by step, to the pixel that stands for the component. There: minus the
+    # component's number of pixels, or of fewer while a block is at work.
+    root: Any
     number: Any  # at roots: the number of the component in the block at work
     loop: Any  # (n_pixels, 2) what is left of each pixel's self-loop, and f of it
 
@@ -82,9 +83,10 @@ def outer_size(forest: Forest, pixel: int) -> int:
     Another thread may be at work there. Whatever it lets us see was true a moment ago.
     """
     root = forest.root
-    while root[pixel] != pixel:
-        pixel = root[pixel]
-    return forest.size[pixel]
+    at = root[pixel]  # looked at once a step: it may change in between
+    while at >= 0:
+        at = root[at]
+    return -at
 
 
 @kernel

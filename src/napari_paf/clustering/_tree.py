@@ -34,6 +34,16 @@ def count_components(weights: Any, slot_bits: int, steps: Any, parent: Any) -> i
 
 
 @kernel
+def find_ends(edge: Any, slot_bits: int, steps: Any, ends: Any) -> None:
+    """Fill `ends` with the two pixels of every edge."""
+    mask = (1 << slot_bits) - 1
+    for at in range(len(edge)):
+        first = edge[at] >> slot_bits
+        ends[at, 0] = first
+        ends[at, 1] = first + steps[edge[at] & mask]
+
+
+@kernel
 def grow_tree(ends: Any, absorber: Any, when: Any) -> int:
     """Join pairs of pixels, in order, each component named by its first pixel.
 
@@ -41,7 +51,7 @@ def grow_tree(ends: Any, absorber: Any, when: Any) -> int:
     pixel of the component that takes it in, always an earlier one, and `when`
     the place of the pair. Returns the number of pairs that joined something.
     """
-    root = np.arange(len(absorber)).astype(absorber.dtype)
+    root = np.arange(len(absorber), dtype=absorber.dtype)
     n_joined = 0
     for place in range(len(ends)):
         root_i, root_j = find(root, ends[place, 0]), find(root, ends[place, 1])

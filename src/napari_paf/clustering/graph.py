@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf._offsets import Offset, edge_slices, neighbour_offsets
+from napari_paf.clustering._tree import find_ends
 
 ABSENT = -1.0
 """Weight of an edge that leads outside the image or the mask."""
@@ -108,8 +109,7 @@ def build_graph(
 def edge_ends(graph: PixelGraph, edge: NDArray[np.signedinteger]) -> NDArray[np.int32]:
     """Return the raster indices of the two pixels of each edge, as (n_edges, 2)."""
     ends = np.empty((len(edge), 2), np.int32)
-    ends[:, 0] = edge >> graph.slot_bits
-    ends[:, 1] = ends[:, 0] + graph.steps[edge & ((1 << graph.slot_bits) - 1)]
+    find_ends(edge, graph.slot_bits, graph.steps, ends)
     return ends
 
 

@@ -200,8 +200,7 @@ def _set_up(
         depth=largest + 4.0 * trade_off / n_left,
     )
     forest = Forest(
-        root=np.arange(n_pixels, dtype=np.int32),
-        size=np.ones(n_pixels, np.int32),
+        root=np.full(n_pixels, -1, np.int32),
         number=np.empty(n_pixels, np.int32),
         loop=loop,
     )
@@ -226,8 +225,9 @@ def _merge_blocks(
     whole = Block(np.zeros(3, np.int64), problem.shape, LEAF[n_axes])
     fits = len(problem.weights) <= np.iinfo(np.int32).max
     no_items = np.empty(0, ITEM if fits else WIDE_ITEM)
-    edges = [np.empty(0, no_items["edge"].dtype)]
-    gains = [np.empty(0)]
+    # Filled as blocks are done. Memory that is never touched is never given.
+    edges = np.empty(problem.n_inside, no_items["edge"].dtype)
+    gains = np.empty(problem.n_inside)
     n_merged = 0
     leaves = whole.leaves()
     left: dict[Block, dict[Block, Left]] = {}
@@ -236,8 +236,8 @@ def _merge_blocks(
     # Not by how many there are: some may be later than is wanted.
     goes_on = n_wanted > problem.n_inside - n_left
 
-    def falling_gains() -> NDArray[np.float64]:
-        return np.sort(np.concatenate(gains))[::-1]
+    def limit(n_wanted: int) -> tuple[NDArray[np.float64], int]:
+        return _later_merges(gains[:n_merged], problem.n_inside - n_wanted, n_wanted)
 
     def submit(block: Block | None, function: Callable[..., Any], *given: Any) -> None:
         pulse = np.zeros(2, np.int64)
@@ -245,9 +245,9 @@ def _merge_blocks(
         running[future] = (block, pulse)
 
     def submit_block(block: Block) -> None:
-        last: tuple[Any, ...] = (gains[0], UNLIMITED, True)
+        last: tuple[Any, ...] = (gains[:0], UNLIMITED, True)
         if block is whole:
-            last = (falling_gains(), problem.n_inside - n_left, goes_on)
+            last = (*limit(problem.n_inside - n_left), goes_on)
         if block.children:
             # In the order of the leaves, so that runs repeat themselves exactly.
             children = left.pop(block)
@@ -269,8 +269,8 @@ def _merge_blocks(
             for future in done:
                 block, _ = running.pop(future)
                 edge, gain, *rest = future.result()
-                edges.append(edge)
-                gains.append(gain)
+                made = slice(n_merged, n_merged + len(edge))
+                edges[made], gains[made] = edge, gain
                 n_merged += len(edge)
                 if block is None:
                     continue
@@ -282,8 +282,7 @@ def _merge_blocks(
                         ready.append(block.parent)
                 elif goes_on and len(rest[1]):
                     pixel, inner, _ = rest
-                    last = (falling_gains(), n_wanted)
-                    submit(None, _merge_rest, pixel, inner, *last)
+                    submit(None, _merge_rest, pixel, inner, *limit(n_wanted))
             under_way = sum(int(pulse[1]) for _, pulse in running.values())
             fraction = (n_merged + under_way) / max(n_wanted, 1)
             progress(min(fraction, 1.0), "merging pixels")
@@ -291,7 +290,23 @@ def _merge_blocks(
         for _, pulse in running.values():
             pulse[0] = 1
         raise
-    return Merges(np.concatenate(edges), np.concatenate(gains))
+    return Merges(edges[:n_merged], gains[:n_merged])
+
+
+def _later_merges(
+    gain: NDArray[np.float64], n_left: int, n_wanted: int
+) -> tuple[NDArray[np.float64], int]:
+    """Return the least of some gains, falling, and what `n_wanted` is with them alone.
+
+    Of `n` pixels, `m` merges have left ``n - m`` components, which can merge
+    ``n - m - 1`` times. So however many of them come before any of the `m` in the
+    greedy's order, together with all but the last ``n_left = n - n_wanted`` of the `m`
+    they are fewer than the `n_wanted`: only those last ones need to be compared with.
+    """
+    n_earlier = max(len(gain) - n_left, 0)
+    if n_earlier:
+        gain = np.partition(gain, n_left)[:n_left]
+    return np.sort(gain)[::-1], n_wanted - n_earlier
 
 
 def _merge_rest(
@@ -303,4 +318,4 @@ def _merge_rest(
 ) -> Any:
     """Go on region by region with what the whole image left."""
     items, first = bundle(inner)
-    return merge_regions(problem, forest, forest.size[pixel], items, first, *last)
+    return merge_regions(problem, forest, -forest.root[pixel], items, first, *last)
