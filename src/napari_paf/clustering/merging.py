@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from napari_paf._progress import Progress, part
 from napari_paf.clustering._bisection import Block
-from napari_paf.clustering._blocks import Left, merge_leaf, merge_parent
+from napari_paf.clustering._blocks import Left, merge_parent
 from napari_paf.clustering._gains import (
     balance_gain,
     largest_entropy_gain,
@@ -34,6 +34,7 @@ from napari_paf.clustering._gains import (
     sum_loops,
     tabulate_sizes,
 )
+from napari_paf.clustering._leaves import merge_leaf
 from napari_paf.clustering._queue import ITEM, UNLIMITED, WIDE_ITEM, Forest, Problem
 from napari_paf.clustering._regions import bundle, merge_regions
 from napari_paf.clustering.graph import PixelGraph
