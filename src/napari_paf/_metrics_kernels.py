@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_paf.clustering._compiled import kernel
+from napari_paf.clustering._compiled import allocating_kernel
 
 Codes = NDArray[np.int32]
 Counts = NDArray[np.int64]
 Overlap = tuple[Counts, Counts, Codes, Counts, int]
 
 
-@kernel
+@allocating_kernel
 def sort_pixels(codes: Codes, n_codes: int) -> tuple[Counts, Codes]:
     """Sort pixels: those of code c are ``order[starts[c]:starts[c + 1]]``."""
     flat = codes.ravel()
@@ -36,7 +36,7 @@ def sort_pixels(codes: Codes, n_codes: int) -> tuple[Counts, Codes]:
     return starts, order
 
 
-@kernel
+@allocating_kernel
 def overlap(starts: Counts, order: Codes, truth: Codes, n_truth: int) -> Overlap:
     """Walk the superpixels one by one and count what each overlaps.
 
@@ -76,7 +76,7 @@ def overlap(starts: Counts, order: Codes, truth: Codes, n_truth: int) -> Overlap
     return size, largest, partner, truth_size, leaks
 
 
-@kernel
+@allocating_kernel
 def boundary(codes: Codes) -> NDArray[np.bool_]:
     """Mark pixels that differ from the next one along some axis."""
     planes, rows, columns = codes.shape
@@ -104,7 +104,7 @@ def boundary(codes: Codes) -> NDArray[np.bool_]:
     return marked
 
 
-@kernel
+@allocating_kernel
 def count_near(
     marked: NDArray[np.bool_], other: NDArray[np.bool_], tolerance: int
 ) -> tuple[int, int]:
@@ -135,7 +135,7 @@ def count_near(
     return total, near
 
 
-@kernel
+@allocating_kernel
 def count_faces(codes: Codes, n_codes: int, n_axes: int) -> Counts:
     """Count the pixel faces between each region and all that is not in it.
 

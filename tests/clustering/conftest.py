@@ -1,14 +1,16 @@
-"""Small blocks, so that small images have several levels of them."""
+"""Small blocks and short queues, so that small images have many of them."""
 
 from __future__ import annotations
 
 import pytest
 
-from napari_paf.clustering import merging
+from napari_paf.clustering import _queue, merging
 
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the smallest blocks be a few pixels, and large regions too."""
+    """Let leaves and large regions be a few pixels, logs and windows a few edges."""
     monkeypatch.setattr(merging, "LEAF", {2: 9, 3: 8})
     monkeypatch.setattr(merging, "PIXELS_PER_REGION", 3)
+    monkeypatch.setattr(_queue, "ITEMS_PER_LOG", 2)
+    monkeypatch.setattr(_queue, "WINDOW", 9)

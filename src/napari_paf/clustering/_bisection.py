@@ -7,14 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+ALIGNMENT = 16
+"""Blocks meet at multiples of this where they can. Affinities predicted by a network
+are a little weaker across the borders of its coarser pixels: less has to wait there."""
+
 
 class Block:
     """A box of pixels, and the parts it is made of unless it is small enough.
 
     Halving the longest side keeps the halves alike, and all blocks of one height
-    about equal: threads that share the blocks finish together. A block is cut into
-    halves of halves, because whatever waits is looked at once a height; the whole
-    only into two halves, because one thread alone has to join its parts.
+    about equal: threads that share the blocks finish together. A block is halved along
+    every axis, because whatever waits is looked at once a height; the whole only into
+    two halves, because one thread alone has to join its parts.
 
     Parameters
     ----------
@@ -44,7 +48,8 @@ class Block:
     ) -> None:
         self.low, self.high, self.parent = low, high, parent
         parts = [(low, high)]
-        for _ in range(1 if parent is None else 2):
+        n_axes = 3 if high[0] - low[0] > 1 else 2
+        for _ in range(1 if parent is None else n_axes):
             parts = [half for part in parts for half in _halves(*part, leaf_size)]
         self.children: list[Block] = []
         if len(parts) > 1:
@@ -72,5 +77,7 @@ def _halves(
         return [(low, high)]
     axis = int(np.argmax(high - low))
     upper, lower = low.copy(), high.copy()
-    upper[axis] = lower[axis] = (low[axis] + high[axis]) // 2
+    middle = (low[axis] + high[axis]) // 2
+    aligned = (middle + ALIGNMENT // 2) // ALIGNMENT * ALIGNMENT
+    upper[axis] = lower[axis] = aligned if low[axis] < aligned < high[axis] else middle
     return [(low, lower), (upper, high)]

@@ -5,16 +5,48 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_paf.clustering._blocks import (
+    Left,
+    Limit,
     contains,
-    corner,
     merge_block,
     new_components,
 )
 from napari_paf.clustering._compiled import kernel
-from napari_paf.clustering._gains import entropy_gain, entropy_gains, xlog2x
-from napari_paf.clustering._queue import Components, Forest, Problem, above
+from napari_paf.clustering._gains import (
+    balance_gain,
+    entropy_gain,
+    entropy_gains,
+    xlog2x,
+)
+from napari_paf.clustering._queue import Queue, claim, depth, log_at, new_queue
+from napari_paf.clustering._state import Forest, Problem, above
+
+
+def merge_leaf(
+    problem: Problem,
+    forest: Forest,
+    low: NDArray[np.int64],
+    high: NDArray[np.int64],
+    item: np.dtype[np.void],
+    limit: Limit,
+    pulse: NDArray[np.int64],
+) -> tuple[NDArray[np.signedinteger], NDArray[np.float64], Left]:
+    """Merge single pixels in a box; see `merge_block`."""
+    z, y, x = np.ogrid[tuple(map(slice, low, high))]
+    shape = problem.shape
+    pixel = ((z * shape[1] + y) * shape[2] + x).ravel().astype(np.int32)
+    components = new_components(pixel, np.ones(len(pixel), np.int32))
+    extent = high - low
+    inner = np.prod(np.maximum(extent - np.abs(problem.offsets), 0), axis=1)
+    n_items = int((2 * len(pixel) - inner).sum())  # an edge inside has two ends here
+    queue = new_queue(problem, n_items, item)
+    gains = np.empty((len(problem.steps), extent[2]))
+    _put_inner(problem, forest, low, high, queue, gains, np.empty((5, extent[2])))
+    _put_leaving(problem, forest, low, high, queue)
+    return merge_block(problem, forest, components, queue, limit, pulse)
 
 
 @kernel
@@ -60,76 +92,64 @@ def _row_gains(
 
 
 @kernel
-def leaf_components(problem: Problem, low: Any, high: Any) -> Components:
-    """Return the pixels of a box as components, numbered in raster order."""
-    shape = problem.shape
-    extent = high - low
-    pixel = np.empty(extent[0] * extent[1] * extent[2], np.int32)
-    n = 0
+def _put_inner(
+    problem: Problem,
+    forest: Forest,
+    low: Any,
+    high: Any,
+    queue: Queue,
+    gains: Any,
+    scratch: Any,
+) -> None:
+    """Queue the edges inside a box."""
+    bits, offsets, shape = problem.slot_bits, problem.offsets, problem.shape
+    balance = _balance_of_pixels(problem)
+    height, width = high[1] - low[1], high[2] - low[2]
     for z in range(low[0], high[0]):
         for y in range(low[1], high[1]):
             row = (z * shape[1] + y) * shape[2]
+            own = ((z - low[0]) * height + y - low[1]) * width - low[2]
+            _row_gains(problem, forest, low, high, z, y, gains, scratch)
             for x in range(low[2], high[2]):
-                pixel[n] = row + x
-                n += 1
-    return new_components(pixel, np.ones(n, np.int32))
+                for k in range(len(offsets)):
+                    gain = gains[k, x - low[2]]
+                    if gain == -np.inf:
+                        continue
+                    step = (offsets[k, 0] * height + offsets[k, 1]) * width
+                    deep = depth(queue, gain + balance)
+                    place = claim(queue, log_at(queue, deep))
+                    queue.pool[place]["entropy"] = above(gain)
+                    queue.pool[place]["edge"] = ((row + x) << bits) + k
+                    queue.pool[place]["a"] = own + x
+                    queue.pool[place]["b"] = own + x + step + offsets[k, 2]
 
 
 @kernel
-def leaf_items(
-    problem: Problem, forest: Forest, low: Any, high: Any, no_items: Any
-) -> Any:
-    """Return the edges of a box of single pixels, and how many stay inside it."""
+def _put_leaving(
+    problem: Problem, forest: Forest, low: Any, high: Any, queue: Queue
+) -> None:
+    """Queue the edges that lead out of a box."""
     weights, bits = problem.weights, problem.slot_bits
     steps, offsets, shape = problem.steps, problem.offsets, problem.shape
     loop, total = forest.loop, problem.total
-    extent = high - low
-    n_pixels = extent[0] * extent[1] * extent[2]
-    n_items = 0
-    for k in range(len(steps)):
-        inner = 1
-        for axis in range(3):
-            inner *= max(0, extent[axis] - abs(offsets[k, axis]))
-        n_items += 2 * n_pixels - inner
-    items = np.empty(n_items, no_items.dtype)
-
-    n_items = 0
-    gains = np.empty((len(steps), extent[2]))
-    scratch = np.empty((5, extent[2]))
-    lowest, highest = corner(low), corner(high)
+    balance = _balance_of_pixels(problem)
+    height, width = high[1] - low[1], high[2] - low[2]
     for z in range(low[0], high[0]):
         for y in range(low[1], high[1]):
             row = (z * shape[1] + y) * shape[2]
-            own = ((z - low[0]) * extent[1] + y - low[1]) * extent[2] - low[2]
-            _row_gains(problem, forest, low, high, z, y, gains, scratch)
-            for x in range(low[2], high[2]):
-                for k in range(len(steps)):
-                    gain = gains[k, x - low[2]]
-                    if gain > -np.inf:
-                        step = offsets[k, 0] * extent[1] + offsets[k, 1]
-                        step = step * extent[2] + offsets[k, 2]
-                        items[n_items]["entropy"] = above(gain)
-                        items[n_items]["edge"] = ((row + x) << bits) + k
-                        items[n_items]["a"] = own + x
-                        items[n_items]["b"] = own + x + step
-                        n_items += 1
-    n_own = n_items
-    for z in range(low[0], high[0]):
-        for y in range(low[1], high[1]):
-            row = (z * shape[1] + y) * shape[2]
-            own = ((z - low[0]) * extent[1] + y - low[1]) * extent[2] - low[2]
+            own = ((z - low[0]) * height + y - low[1]) * width - low[2]
             rim = y in (low[1], high[1] - 1) or (
                 shape[0] > 1 and z in (low[0], high[0] - 1)
             )
             # Inside a row, only its two ends have neighbours outside the box.
-            stride = 1 if rim else max(1, extent[2] - 1)
+            stride = 1 if rim else max(1, width - 1)
             for x in range(low[2], high[2], stride):
                 pixel = row + x
                 for k in range(len(steps)):
                     dz, dy, dx = offsets[k, 0], offsets[k, 1], offsets[k, 2]
                     for sign in (1, -1):
                         oz, oy, ox = z + sign * dz, y + sign * dy, x + sign * dx
-                        if contains(lowest, highest, oz, oy, ox) or not (
+                        if contains(low, high, oz, oy, ox) or not (
                             0 <= oz < shape[0]
                             and 0 <= oy < shape[1]
                             and 0 <= ox < shape[2]
@@ -146,36 +166,15 @@ def leaf_items(
                             loop[other, 0],
                             xlog2x(loop[other, 0]),
                         )
-                        items[n_items]["entropy"] = above(gain)
-                        items[n_items]["edge"] = edge if sign > 0 else ~edge
-                        items[n_items]["a"] = own + x
-                        items[n_items]["b"] = -1
-                        n_items += 1
-    return items[:n_items], n_own
+                        deep = depth(queue, gain + balance)
+                        place = claim(queue, log_at(queue, deep))
+                        queue.pool[place]["entropy"] = above(gain)
+                        queue.pool[place]["edge"] = edge if sign > 0 else ~edge
+                        queue.pool[place]["a"] = own + x
+                        queue.pool[place]["b"] = -1
 
 
 @kernel
-def merge_leaf(
-    problem: Problem,
-    forest: Forest,
-    low: Any,
-    high: Any,
-    no_items: Any,
-    earlier_gain: Any,
-    n_wanted: int,
-    leaves: bool,
-    pulse: Any,
-) -> Any:
-    """Merge single pixels in a box; see `merge_block`."""
-    items, n_own = leaf_items(problem, forest, low, high, no_items)
-    return merge_block(
-        problem,
-        forest,
-        leaf_components(problem, low, high),
-        items,
-        n_own,
-        earlier_gain,
-        n_wanted,
-        leaves,
-        pulse,
-    )
+def _balance_of_pixels(problem: Problem) -> float:
+    """Return what joining two single pixels gains in balance."""
+    return problem.trade_off * balance_gain(1, 1, problem.n_inside, problem.size_terms)

@@ -8,21 +8,22 @@ is only looked through when its turn comes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_paf.clustering._blocks import Left, Limit
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
-from napari_paf.clustering._queue import Forest, Problem
+from napari_paf.clustering._state import Forest, Problem
 from napari_paf.clustering._tree import find
 
 SLACK = 1e-14
 """Share of the largest gain, some fifty times what rounding can change."""
 
 
-def bundle(items: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+def _bundle(items: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
     """Return items bundled by the pair of components, and where each bundle begins."""
     pair = np.minimum(items["a"], items["b"]).astype(np.int64) << 32
     pair |= np.maximum(items["a"], items["b"])
@@ -30,6 +31,16 @@ def bundle(items: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]
     pair = pair[order]
     first = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]]))
     return items[order], np.append(first, len(items))
+
+
+class Bundles(NamedTuple):
+    """The queue of bundles."""
+
+    entropy: Any  # no edge of the bundle gains more
+    lowest: Any  # number of the edges that gain about as much
+    key_gain: Any  # gain of the entry in the heap
+    key_edge: Any  # and the number of its edge
+    heap: Any  # bundles, the best first
 
 
 @kernel
@@ -56,18 +67,61 @@ def _sink(heap: Any, n_heap: int, at: int, gain: Any, edge: Any) -> None:
     heap[at] = item
 
 
-@kernel
 def merge_regions(
     problem: Problem,
     forest: Forest,
+    left: Left,
+    limit: Limit,
+    pulse: NDArray[np.int64],
+) -> tuple[NDArray[np.signedinteger], NDArray[np.float64], None]:
+    """Go on with what the whole image left, in the greedy's own order.
+
+    Until as many merges are made as the limit says, or one region is left. Returns the
+    merged edges, their gains, and nothing left.
+    """
+    items, first = _bundle(left.inner)
+    n = len(first) - 1
+    bundles = Bundles(
+        entropy=np.full(n, np.inf),
+        lowest=np.zeros(n, np.int64),
+        key_gain=np.full(n, np.inf),
+        key_edge=np.zeros(n, np.int64),
+        heap=np.arange(n),
+    )
+    edge, gain = np.empty(n, items.dtype["edge"]), np.empty(n, np.float64)
+    n_merged = _drain(
+        problem,
+        forest,
+        np.arange(len(left.pixel)),
+        -forest.root[left.pixel],
+        items,
+        first,
+        bundles,
+        edge,
+        gain,
+        limit.earlier_gain,
+        limit.n_wanted,
+        pulse,
+    )
+    return edge[:n_merged].copy(), gain[:n_merged].copy(), None
+
+
+@kernel
+def _drain(
+    problem: Problem,
+    forest: Forest,
+    parent: Any,
     size: Any,
     items: Any,
     first: Any,
+    bundles: Bundles,
+    merged_edge: Any,
+    merged_gain: Any,
     earlier_gain: Any,
     n_wanted: int,
     pulse: Any,
-) -> Any:
-    """Merge regions in the greedy's own order, until `n_wanted` or one is left.
+) -> int:
+    """Merge the regions of the best bundle, again and again; return how often.
 
     The queue's entry of a bundle is never behind any of its edges: no edge gains
     more, and of those that may gain as much none has a lower number. An entry that
@@ -77,35 +131,26 @@ def merge_regions(
     ----------
     problem, forest
         What to cluster; of the forest, only the loops are looked at.
-    size : (n_regions,) ndarray of int32
-        Number of pixels of every region; changed.
+    parent, size : (n_regions,) ndarray
+        What each region is part of, and its number of pixels; changed.
     items, first : ndarray
-        Bundles of edges, as `bundle` returns them.
+        Bundles of edges, as `_bundle` returns them.
+    bundles : Bundles
+        Their queue.
+    merged_edge, merged_gain : ndarray
+        Filled with the edges taken and their gains.
     earlier_gain : (n,) ndarray of float64
         Falling gains of merges made before; with them, `n_wanted` are enough.
     pulse : (2,) ndarray of int64
         Set the first to stop; the second tells how many merges have been made.
-
-    Returns
-    -------
-    edge, gain : ndarray
-        Of the merges made.
     """
+    entropy, lowest, key_gain, key_edge, heap = bundles
     loop = forest.loop
-    parent = np.arange(len(size))
     weights, total, trade_off = problem.weights, problem.total, problem.trade_off
     n_inside, size_terms, steps = problem.n_inside, problem.size_terms, problem.steps
     bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
     slack = SLACK * problem.top
-    n_bundles = len(first) - 1
-    entropy = np.full(n_bundles, np.inf)  # no edge of the bundle gains more
-    lowest = np.zeros(n_bundles, np.int64)  # of the edges that gain about as much
-    key_gain = np.full(n_bundles, np.inf)
-    key_edge = np.zeros(n_bundles, np.int64)
-    heap = np.arange(n_bundles)
-    merged_edge = np.empty(n_bundles, items["edge"].dtype)
-    merged_gain = np.empty(n_bundles, np.float64)
-    n_heap, n_merged, n_earlier = n_bundles, 0, 0
+    n_heap, n_merged, n_earlier = len(heap), 0, 0
     while n_heap > 0 and pulse[0] == 0:
         at = heap[0]
         start, stop = first[at], first[at + 1]
@@ -177,4 +222,4 @@ def merge_regions(
         merged_gain[n_merged] = best_gain
         n_merged += 1
         pulse[1] = n_merged
-    return merged_edge[:n_merged].copy(), merged_gain[:n_merged].copy()
+    return n_merged

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from napari_paf.clustering._compiled import kernel
 
 
@@ -44,14 +42,14 @@ def find_ends(edge: Any, slot_bits: int, steps: Any, ends: Any) -> None:
 
 
 @kernel
-def grow_tree(ends: Any, absorber: Any, when: Any) -> int:
+def grow_tree(ends: Any, root: Any, absorber: Any, when: Any) -> int:
     """Join pairs of pixels, in order, each component named by its first pixel.
 
     For every pixel that ceases to be a first pixel, `absorber` tells the first
     pixel of the component that takes it in, always an earlier one, and `when`
-    the place of the pair. Returns the number of pairs that joined something.
+    the place of the pair. `root`, every pixel's own number, is worked in. Returns
+    the number of pairs that joined something.
     """
-    root = np.arange(len(absorber), dtype=absorber.dtype)
     n_joined = 0
     for place in range(len(ends)):
         root_i, root_j = find(root, ends[place, 0]), find(root, ends[place, 1])
@@ -97,13 +95,14 @@ def first_leaving(ends: Any, labels: Any, label: int) -> int:
 
 
 @kernel
-def split_at_last(ends: Any, labels: Any, label: int, new_label: int) -> bool:
+def split_at_last(
+    ends: Any, labels: Any, label: int, new_label: int, parent: Any
+) -> bool:
     """Undo the last pair inside `label`: what it joined on becomes `new_label`.
 
-    The part with the first pixel keeps its label. Returns whether there was
-    anything to undo.
+    The part with the first pixel keeps its label. `parent`, every pixel's own
+    number, is worked in. Returns whether there was anything to undo.
     """
-    parent = np.arange(len(labels))
     last = -1
     for place in range(len(ends)):
         i, j = ends[place, 0], ends[place, 1]

@@ -107,7 +107,8 @@ def entropy_rate_superpixels(
         progress=progress,
     )
     absorber, when = single_pixels(graph)
-    grow_tree(edge_ends(graph, merges.first(n_wanted)), absorber, when)
+    root = np.arange(graph.n_pixels, dtype=np.int32)
+    grow_tree(edge_ends(graph, merges.first(n_wanted)), root, absorber, when)
     labels = np.empty(graph.n_pixels, label_dtype(n_segments))
     cut_tree(absorber, when, n_wanted, labels)
     return labels.reshape(graph.shape)

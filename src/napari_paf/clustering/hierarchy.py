@@ -92,7 +92,8 @@ class SuperpixelHierarchy:
         self._absorber = np.arange(n_pixels, dtype=np.int32)
         self._absorber[~self.mask.ravel()] = -1
         self._when = np.full(n_pixels, np.iinfo(np.int32).max, np.int32)
-        if grow_tree(ends, self._absorber, self._when) != len(ends):
+        root = np.arange(n_pixels, dtype=np.int32)
+        if grow_tree(ends, root, self._absorber, self._when) != len(ends):
             raise ValueError("merge_order: a merge joins a superpixel to itself.")
 
     def __repr__(self) -> str:
@@ -167,7 +168,8 @@ class SuperpixelHierarchy:
         new_label = int(result.max()) + 1
         if new_label > np.iinfo(result.dtype).max:
             result = result.astype(np.uint32)
-        if not split_at_last(self.merge_order, result.reshape(-1), label, new_label):
+        flat, parent = result.reshape(-1), np.arange(result.size, dtype=np.int32)
+        if not split_at_last(self.merge_order, flat, label, new_label, parent):
             raise ValueError(f"label={label} is a single pixel: it cannot be split.")
         return result
 

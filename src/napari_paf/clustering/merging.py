@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from napari_paf._progress import Progress, part
 from napari_paf.clustering._bisection import Block
-from napari_paf.clustering._blocks import Left, merge_parent
+from napari_paf.clustering._blocks import NO_LIMIT, Left, Limit, merge_parent
 from napari_paf.clustering._gains import (
     balance_gain,
     largest_entropy_gain,
@@ -35,8 +35,9 @@ from napari_paf.clustering._gains import (
     tabulate_sizes,
 )
 from napari_paf.clustering._leaves import merge_leaf
-from napari_paf.clustering._queue import ITEM, UNLIMITED, WIDE_ITEM, Forest, Problem
-from napari_paf.clustering._regions import bundle, merge_regions
+from napari_paf.clustering._queue import ITEM, WIDE_ITEM
+from napari_paf.clustering._regions import merge_regions
+from napari_paf.clustering._state import Forest, Problem
 from napari_paf.clustering.graph import PixelGraph
 
 LEAF = {2: 20_000, 3: 40_000}
@@ -225,9 +226,9 @@ def _merge_blocks(
     n_axes = 2 if problem.shape[0] == 1 else 3
     whole = Block(np.zeros(3, np.int64), problem.shape, LEAF[n_axes])
     fits = len(problem.weights) <= np.iinfo(np.int32).max
-    no_items = np.empty(0, ITEM if fits else WIDE_ITEM)
+    item = ITEM if fits else WIDE_ITEM
     # Filled as blocks are done. Memory that is never touched is never given.
-    edges = np.empty(problem.n_inside, no_items["edge"].dtype)
+    edges = np.empty(problem.n_inside, item["edge"])
     gains = np.empty(problem.n_inside)
     n_merged = 0
     leaves = whole.leaves()
@@ -237,8 +238,9 @@ def _merge_blocks(
     # Not by how many there are: some may be later than is wanted.
     goes_on = n_wanted > problem.n_inside - n_left
 
-    def limit(n_wanted: int) -> tuple[NDArray[np.float64], int]:
-        return _later_merges(gains[:n_merged], problem.n_inside - n_wanted, n_wanted)
+    def limit(n_wanted: int, leaves: bool) -> Limit:
+        later = _later_merges(gains[:n_merged], problem.n_inside - n_wanted, n_wanted)
+        return Limit(*later, leaves)
 
     def submit(block: Block | None, function: Callable[..., Any], *given: Any) -> None:
         pulse = np.zeros(2, np.int64)
@@ -246,16 +248,16 @@ def _merge_blocks(
         running[future] = (block, pulse)
 
     def submit_block(block: Block) -> None:
-        last: tuple[Any, ...] = (gains[:0], UNLIMITED, True)
+        last = NO_LIMIT
         if block is whole:
-            last = (*limit(problem.n_inside - n_left), goes_on)
+            last = limit(problem.n_inside - n_left, goes_on)
         if block.children:
             # In the order of the leaves, so that runs repeat themselves exactly.
             children = left.pop(block)
             parts = [children[child] for child in block.children]
-            submit(block, merge_parent, block.low, block.high, parts, *last)
+            submit(block, merge_parent, block.low, block.high, parts, last)
         else:
-            submit(block, merge_leaf, block.low, block.high, no_items, *last)
+            submit(block, merge_leaf, block.low, block.high, item, last)
 
     try:
         while True:
@@ -269,7 +271,7 @@ def _merge_blocks(
             done, _ = wait(running, REPORT_INTERVAL, FIRST_COMPLETED)
             for future in done:
                 block, _ = running.pop(future)
-                edge, gain, *rest = future.result()
+                edge, gain, rest = future.result()
                 made = slice(n_merged, n_merged + len(edge))
                 edges[made], gains[made] = edge, gain
                 n_merged += len(edge)
@@ -278,12 +280,11 @@ def _merge_blocks(
                 if block is not whole:
                     assert block.parent is not None
                     siblings = left.setdefault(block.parent, {})
-                    siblings[block] = Left(*rest)
+                    siblings[block] = rest
                     if len(siblings) == len(block.parent.children):
                         ready.append(block.parent)
-                elif goes_on and len(rest[1]):
-                    pixel, inner, _ = rest
-                    submit(None, _merge_rest, pixel, inner, *limit(n_wanted))
+                elif goes_on and len(rest.inner):
+                    submit(None, merge_regions, rest, limit(n_wanted, leaves=False))
             under_way = sum(int(pulse[1]) for _, pulse in running.values())
             fraction = (n_merged + under_way) / max(n_wanted, 1)
             progress(min(fraction, 1.0), "merging pixels")
@@ -308,15 +309,3 @@ def _later_merges(
     if n_earlier:
         gain = np.partition(gain, n_left)[:n_left]
     return np.sort(gain)[::-1], n_wanted - n_earlier
-
-
-def _merge_rest(
-    problem: Problem,
-    forest: Forest,
-    pixel: NDArray[np.int32],
-    inner: NDArray[np.void],
-    *last: Any,
-) -> Any:
-    """Go on region by region with what the whole image left."""
-    items, first = bundle(inner)
-    return merge_regions(problem, forest, -forest.root[pixel], items, first, *last)

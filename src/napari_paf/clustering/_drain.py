@@ -1,0 +1,347 @@
+"""How the dominant edges of one block are taken from its queue."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from napari_paf.clustering._compiled import kernel
+from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
+from napari_paf.clustering._queue import (
+    ITEMS_PER_BUCKET,
+    Queue,
+    Window,
+    depth,
+    drop_chunk,
+    last_chunk,
+    log_at,
+    number_of,
+    put,
+    put_anew,
+    sift_down,
+)
+from napari_paf.clustering._state import (
+    Components,
+    Forest,
+    Problem,
+    above,
+    outer_size,
+)
+
+
+@kernel
+def _open(
+    problem: Problem,
+    forest: Forest,
+    components: Components,
+    queue: Queue,
+    window: Window,
+    start: int,
+    stop: int,
+    n_buckets: int,
+) -> None:
+    """Empty the logs from `start` to `stop` into the buckets of the window.
+
+    What gains less by now goes to a later log.
+    """
+    _, merged, _, size, waits = components
+    trade_off, n_inside = problem.trade_off, problem.n_inside
+    size_terms, steps = problem.size_terms, problem.steps
+    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
+    pool, n_logs = queue.pool, queue.n_logs
+    per_log = n_buckets / (stop - start)
+    window.head[:n_buckets] = -1
+    n_window = 0
+    for log in range(start, stop):
+        while queue.count[log] > 0:
+            first, last = last_chunk(queue, log)
+            for at in range(first, last):
+                a, b = merged[pool[at]["a"]], pool[at]["b"]
+                size_i = size_j = size[a]
+                if b >= 0:
+                    b = merged[b]
+                    if a == b:
+                        continue
+                    if waits[a] and waits[b]:
+                        put_anew(queue, n_logs, pool, at, a, b)
+                        continue
+                    size_j = size[b]
+                elif waits[a]:
+                    put_anew(queue, n_logs + 1, pool, at, a, b)
+                    continue
+                else:
+                    edge = pool[at]["edge"]
+                    if edge >= 0:
+                        outer = (edge >> bits) + steps[edge & mask]
+                        size_j = outer_size(forest, outer)
+                    else:
+                        size_i = outer_size(forest, ~edge >> bits)
+                balance = balance_gain(size_i, size_j, n_inside, size_terms)
+                deep = depth(queue, pool[at]["entropy"] + trade_off * balance)
+                target = log_at(queue, deep)
+                if target >= stop:
+                    put_anew(queue, target, pool, at, a, b)
+                    continue
+                window.items[n_window]["entropy"] = pool[at]["entropy"]
+                window.items[n_window]["edge"] = pool[at]["edge"]
+                window.items[n_window]["a"] = a
+                window.items[n_window]["b"] = b
+                _link(window, n_window, _bucket(deep, start, per_log, n_buckets))
+                n_window += 1
+            drop_chunk(queue, log)
+
+
+@kernel
+def _bucket(deep: float, start: int, per_log: float, n_buckets: int) -> int:
+    """Return the bucket for a depth in a window that begins at log `start`."""
+    return int(min(max(deep - start, 0.0) * per_log, n_buckets - 1.0))
+
+
+@kernel
+def _link(window: Window, item: int, bucket: int) -> None:
+    """Put an item of the window into a bucket."""
+    window.following[item] = window.head[bucket]
+    window.head[bucket] = item
+
+
+@kernel
+def drain(
+    problem: Problem,
+    forest: Forest,
+    components: Components,
+    queue: Queue,
+    window: Window,
+    merged_edge: Any,
+    merged_gain: Any,
+    earlier_gain: Any,
+    n_wanted: int,
+    n_idle: int,
+    pulse: Any,
+) -> int:
+    """Take the dominant edges of a block from its queue, best first.
+
+    An edge may be taken when it is the best of all edges at either of its
+    components. The queue hands edges out by falling upper bound of their gain,
+    so an edge that comes out with its gain up to date is dominant unless one of
+    its components *waits*: for an edge that leaves the block, or for another
+    component that waits.
+
+    A bucket of the window is first looked through once: what lies inside a component
+    is dropped, what waits is kept for the parent, what is out of date moves to a
+    later bucket, and the rest goes to a heap, to be taken in order. Most of what is
+    out of date shows by the sizes of the two components alone.
+
+    Parameters
+    ----------
+    problem, forest
+        What to cluster, and the state of all pixels.
+    components
+        The block's components, of which it alone may merge any.
+    queue, window
+        The block's edges. What has not been taken is kept for the parent.
+    merged_edge, merged_gain : ndarray
+        Filled with the edges taken and their gains.
+    earlier_gain : (n,) ndarray of float64
+        Falling gains of merges made before; with them, `n_wanted` are enough.
+    n_idle : int
+        Give up, leaving the rest to the next round, when no more components than
+        this do not wait yet: the queue is long, and little would come of it.
+    pulse : (2,) ndarray of int64
+        Set the first to stop; the second tells how many merges have been made.
+
+    Returns
+    -------
+    n_merged : int
+    """
+    _, merged, behind, size, waits = components
+    items, following, head, heap, keys, n_most = window
+    loop = forest.loop
+    weights, total, trade_off = problem.weights, problem.total, problem.trade_off
+    n_inside, size_terms, steps = problem.n_inside, problem.size_terms, problem.steps
+    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
+    n_logs = queue.n_logs
+    start, stop, end, per_log = 0, 0, 0.0, 0.0  # of the window, in logs
+    n_buckets, bucket = 0, 0
+    n_heap, n_merged, n_at_load, n_earlier = 0, 0, 0, 0
+    n_active = len(merged)
+    while n_active > n_idle and pulse[0] == 0:
+        if n_heap == 0:
+            bucket += 1
+            if bucket >= n_buckets:
+                if stop == n_logs:
+                    break
+                start, n_window = stop, 0
+                while stop < n_logs and (
+                    stop == start or n_window + queue.count[stop] <= n_most
+                ):
+                    n_window += queue.count[stop]
+                    stop += 1
+                end = stop if stop < n_logs else math.inf
+                n_buckets = min(n_window // ITEMS_PER_BUCKET + 1, len(head))
+                per_log = n_buckets / (stop - start)
+                _open(
+                    problem,
+                    forest,
+                    components,
+                    queue,
+                    window,
+                    start,
+                    stop,
+                    n_buckets,
+                )
+                bucket = 0
+            n_at_load = n_merged
+            next_item = head[bucket]
+            head[bucket] = -1
+            while next_item >= 0:
+                item = next_item
+                next_item = following[item]
+                a, b = merged[items[item]["a"]], items[item]["b"]
+                edge = items[item]["edge"]
+                if b >= 0:
+                    b = merged[b]
+                    if a == b:
+                        continue
+                    if waits[a] and waits[b]:
+                        put(queue, n_logs, items, item)
+                        continue
+                    balance = trade_off * balance_gain(
+                        size[a], size[b], n_inside, size_terms
+                    )
+                    deep = depth(queue, items[item]["entropy"] + balance)
+                    if deep >= end:
+                        put(queue, log_at(queue, deep), items, item)
+                        continue
+                    target = _bucket(deep, start, per_log, n_buckets)
+                    if target > bucket:
+                        _link(window, item, target)
+                        continue
+                    i = edge >> bits
+                    j = i + steps[edge & mask]
+                    loop_term_i, loop_term_j = loop[i, 1], loop[j, 1]
+                else:
+                    if waits[a]:
+                        put(queue, n_logs + 1, items, item)
+                        continue
+                    size_i = size_j = size[a]
+                    i = number_of(edge) >> bits
+                    j = i + steps[number_of(edge) & mask]
+                    if edge >= 0:
+                        size_j = outer_size(forest, j)
+                    else:
+                        edge = ~edge
+                        size_i = outer_size(forest, i)
+                    balance = trade_off * balance_gain(
+                        size_i, size_j, n_inside, size_terms
+                    )
+                    # Gains only shrink, so what another thread lets us see of a loop
+                    # gives a bound; but a loop and its f may be of different moments.
+                    loop_term_i, loop_term_j = xlog2x(loop[i, 0]), xlog2x(loop[j, 0])
+                gained = entropy_gain(
+                    weights[edge] / total,
+                    loop[i, 0],
+                    loop_term_i,
+                    loop[j, 0],
+                    loop_term_j,
+                )
+                items[item]["entropy"] = above(gained)
+                deep = depth(queue, gained + balance)
+                if deep >= end:
+                    put(queue, log_at(queue, deep), items, item)
+                    continue
+                target = _bucket(deep, start, per_log, n_buckets)
+                if target > bucket:
+                    _link(window, item, target)
+                    continue
+                keys[n_heap] = gained + balance
+                heap[n_heap] = item
+                n_heap += 1
+            for place in range(n_heap // 2 - 1, -1, -1):
+                sift_down(window, n_heap, place)
+            continue
+
+        item = heap[0]
+        a, b = merged[items[item]["a"]], items[item]["b"]
+        if b < 0:
+            if not waits[a]:
+                waits[a] = True
+                n_active -= 1
+            put(queue, n_logs + 1, items, item)
+        else:
+            b = merged[b]
+            edge = items[item]["edge"]
+            i = edge >> bits
+            j = i + steps[edge & mask]
+            deep, target = 0.0, bucket
+            if n_merged > n_at_load and a != b and not (waits[a] and waits[b]):
+                # What was up to date may not be any more.
+                gained = entropy_gain(
+                    weights[edge] / total,
+                    loop[i, 0],
+                    loop[i, 1],
+                    loop[j, 0],
+                    loop[j, 1],
+                )
+                fresh = gained + trade_off * balance_gain(
+                    size[a], size[b], n_inside, size_terms
+                )
+                if fresh < keys[0]:
+                    items[item]["entropy"] = above(gained)
+                    deep = depth(queue, fresh)
+                    target = _bucket(deep, start, per_log, n_buckets)
+                    if target == bucket and deep < end:
+                        keys[0] = fresh
+                        sift_down(window, n_heap, 0)
+                        continue
+            if a == b:
+                pass
+            elif deep >= end:
+                put(queue, log_at(queue, deep), items, item)
+            elif target > bucket:
+                _link(window, item, target)
+            elif waits[a] or waits[b]:
+                n_active -= not (waits[a] and waits[b])
+                waits[a] = waits[b] = True
+                put(queue, n_logs, items, item)
+            else:
+                while n_earlier < len(earlier_gain) and (
+                    earlier_gain[n_earlier] > keys[0]
+                ):
+                    n_earlier += 1
+                if n_earlier + n_merged >= n_wanted:
+                    break
+                if size[a] < size[b]:
+                    a, b = b, a
+                size[a] += size[b]
+                part = b
+                while merged[part] != a:
+                    merged[part] = a
+                    part = behind[part]
+                behind[a], behind[b] = behind[b], behind[a]
+                weight = weights[edge] / total
+                for pixel in (i, j):
+                    loop[pixel, 0] -= weight
+                    loop[pixel, 1] = xlog2x(loop[pixel, 0])
+                merged_edge[n_merged] = edge
+                merged_gain[n_merged] = keys[0]
+                n_merged += 1
+                n_active -= 1
+                pulse[1] = n_merged
+        n_heap -= 1
+        if n_heap > 0:
+            keys[0], heap[0] = keys[n_heap], heap[n_heap]
+            sift_down(window, n_heap, 0)
+    for place in range(n_heap):
+        put(queue, n_logs + (items[heap[place]]["b"] < 0), items, heap[place])
+    for later in range(bucket, n_buckets):
+        item = head[later]
+        while item >= 0:
+            put(queue, n_logs + (items[item]["b"] < 0), items, item)
+            item = following[item]
+    for log in range(stop, n_logs):
+        while queue.count[log] > 0:
+            first, last = last_chunk(queue, log)
+            for at in range(first, last):
+                put(queue, n_logs + (queue.pool[at]["b"] < 0), queue.pool, at)
+            drop_chunk(queue, log)
+    return n_merged
