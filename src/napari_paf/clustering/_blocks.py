@@ -139,19 +139,21 @@ def merge_parent(
     limit: Limit,
     pulse: NDArray[np.int64],
 ) -> tuple[NDArray[np.signedinteger], NDArray[np.float64], Left]:
-    """Merge what the children of a block left; see `merge_block`."""
+    """Merge what children left, emptying their list on the way; see `merge_block`."""
     pixel = np.concatenate([child.pixel for child in children])
     forest.number[pixel] = np.arange(len(pixel), dtype=np.int32)
     components = new_components(pixel, -forest.root[pixel])
     n_items = sum(len(child.inner) + len(child.leaving) for child in children)
     queue = new_queue(problem, n_items, children[0].inner.dtype)
     first = 0
-    for child in children:
+    while children:
+        child = children.pop(0)
         _put_inner(problem, components, queue, child.inner, first)
         _put_leaving(
             problem, forest, components, queue, low, high, child.leaving, first
         )
         first += len(child.pixel)
+        del child  # so that its memory is given back before the next one takes more
     return merge_block(problem, forest, components, queue, limit, pulse)
 
 

@@ -259,6 +259,26 @@ def _merge_blocks(
         else:
             submit(block, merge_leaf, block.low, block.high, item, last)
 
+    def collect() -> None:
+        # In a function of its own, so that nothing keeps hold of what blocks left.
+        nonlocal n_merged
+        for future in wait(running, REPORT_INTERVAL, FIRST_COMPLETED).done:
+            block, _ = running.pop(future)
+            edge, gain, rest = future.result()
+            made = slice(n_merged, n_merged + len(edge))
+            edges[made], gains[made] = edge, gain
+            n_merged += len(edge)
+            if block is None:
+                continue
+            if block is not whole:
+                assert block.parent is not None
+                siblings = left.setdefault(block.parent, {})
+                siblings[block] = rest
+                if len(siblings) == len(block.parent.children):
+                    ready.append(block.parent)
+            elif goes_on and len(rest.inner):
+                submit(None, merge_regions, rest, limit(n_wanted, leaves=False))
+
     try:
         while True:
             while len(running) < 2 * n_threads:
@@ -268,23 +288,7 @@ def _merge_blocks(
                 submit_block(block)
             if not running:
                 break
-            done, _ = wait(running, REPORT_INTERVAL, FIRST_COMPLETED)
-            for future in done:
-                block, _ = running.pop(future)
-                edge, gain, rest = future.result()
-                made = slice(n_merged, n_merged + len(edge))
-                edges[made], gains[made] = edge, gain
-                n_merged += len(edge)
-                if block is None:
-                    continue
-                if block is not whole:
-                    assert block.parent is not None
-                    siblings = left.setdefault(block.parent, {})
-                    siblings[block] = rest
-                    if len(siblings) == len(block.parent.children):
-                        ready.append(block.parent)
-                elif goes_on and len(rest.inner):
-                    submit(None, merge_regions, rest, limit(n_wanted, leaves=False))
+            collect()
             under_way = sum(int(pulse[1]) for _, pulse in running.values())
             fraction = (n_merged + under_way) / max(n_wanted, 1)
             progress(min(fraction, 1.0), "merging pixels")
