@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_paf.training.augmentation import Augmentation
 from napari_paf.training.sampling import OFFSET, STEPS, Sample
 from napari_paf.training.targets import pair_slices
 
@@ -25,28 +26,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Changes:
+class Changes(Augmentation):
     """How far crops may depart from the images they come from.
 
-    Ranges are for factors, shares are probabilities per crop.
+    Further than for a few images, which are to be learnt as they are.
     """
 
     zoom: tuple[float, float] = (0.7, 1.6)
-    stretch: float = 1.2  # of one axis against the other
+    stretch: float = 1.2
+    gamma: tuple[float, float] = (0.55, 1.8)
+    contrast: tuple[float, float] = (0.5, 1.25)
     turn: float = 0.25  # by any angle, besides quarter turns
-    grey: float = 0.15
     permute: float = 0.1  # the channels
     mix: float = 0.3  # the channels: other stains, other filters
     mix_sigma: float = 0.2
-    colour: float = 0.15  # independent gain and shift of the channels
-    invert: float = 0.1
-    gamma: tuple[float, float] = (0.55, 1.8)
-    contrast: tuple[float, float] = (0.5, 1.25)
-    brightness: float = 0.2
-    blur: float = 0.2
-    blur_sigma: float = 1.5  # at most, in pixels
-    noise: float = 0.3
-    noise_sigma: float = 0.12  # at most; the image's range is 2
     near_boundary: float = 0.5  # crops with a boundary near their middle
 
 
@@ -232,7 +225,9 @@ class Bank:
         order = torch.rand(n, 3, generator=self.random, device=self.device).argsort(1)
         permuted = torch.gather(mix, 1, order[:, :, None].expand(n, 3, 3))
         mix = torch.where(self._chosen(n, a.permute)[:, None, None], permuted, mix)
-        mix = mix / mix.sum(2, keepdim=True).abs().clamp_min(0.5)  # grey stays grey
+        mix = mix / mix.sum(2, keepdim=True).abs().clamp_min(
+            0.5
+        )  # about as bright as before
         share = -torch.log(
             torch.rand(n, 1, 3, generator=self.random, device=self.device)
         )

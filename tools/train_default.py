@@ -25,7 +25,9 @@ import copy
 import dataclasses
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from crops_on_card import Bank
@@ -33,14 +35,46 @@ from training_data import KINDS, read_everything
 
 from napari_paf.affinity.model import AffinityModel, load_model
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
+from napari_paf.training.loop import move_average, new_optimizer
 from napari_paf.training.losses import affinity_loss
 
 WARM_UP = 500  # steps until the full learning rate
-AVERAGE = 0.999  # how much of the averaged weights stays at each step, at most
+SAVE_EVERY = 10  # lines printed
 
 
 def main() -> None:
     """Train; print the loss; write the weights."""
+    options = parse_arguments()
+    for kind, _, share in (text.partition("=") for text in options.share):
+        KINDS[kind] = float(share), KINDS[kind][1]
+    samples = read_everything(
+        options.bsds500, options.microscopy, without=options.without
+    )
+    device = torch.device(options.device)
+    torch.manual_seed(options.seed)
+    network, summary = first_network(options)
+    network = network.to(device, memory_format=torch.channels_last).train()
+    average = copy.deepcopy(network).eval().requires_grad_(False)
+    summary["images"] = len(samples)
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / "default.safetensors"
+
+    bank = Bank(samples, device, options.seed)
+    losses = train(network, average, bank, options)
+    total, start, step = torch.zeros((), device=device), time.monotonic(), 0
+    for step, loss in enumerate(losses, 1):
+        total += loss
+        if step % options.print_every == 0:
+            mean, taken = float(total) / options.print_every, time.monotonic() - start
+            print(f"step {step}, {taken:.0f} s, loss {mean:.5f}", flush=True)
+            total.zero_()
+        if step % (SAVE_EVERY * options.print_every) == 0:
+            save(average, summary, step, options.batch, path)
+    save(average, summary, step, options.batch, path)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bsds500", type=Path)
     parser.add_argument("microscopy", type=Path)
@@ -68,66 +102,38 @@ def main() -> None:
         metavar="KIND=SHARE",
         help="how often kinds are drawn, other than by KINDS",
     )
-    options = parser.parse_args()
+    return parser.parse_args()
 
-    for kind, _, share in (text.partition("=") for text in options.share):
-        KINDS[kind] = float(share), KINDS[kind][1]
-    samples = read_everything(
-        options.bsds500, options.microscopy, without=options.without
-    )
-    device = torch.device(options.device)
-    bank = Bank(samples, device, options.seed)
 
-    torch.manual_seed(options.seed)
-    before = {}
-    if options.init:
-        model = load_model(options.init)
-        network, before = model.network, {"before": model.summary}
-        network.config = dataclasses.replace(network.config, contrast=options.contrast)
-    else:
+def first_network(options: argparse.Namespace) -> tuple[AffinityUNet, dict[str, Any]]:
+    """Return the network to start from, and what its card says of how it came about."""
+    if not options.init:
         widths = tuple(options.widths or UNetConfig().widths)
-        network = AffinityUNet(UNetConfig(widths=widths, contrast=options.contrast))
-    network = network.to(device, memory_format=torch.channels_last).train()
-    average = copy.deepcopy(network).eval().requires_grad_(False)
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": kernels, "weight_decay": 0.02}, {"params": others}],
-        lr=options.learning_rate,
-        weight_decay=0.0,
-        fused=device.type == "cuda",
-    )
+        return AffinityUNet(UNetConfig(widths=widths, contrast=options.contrast)), {}
+    model = load_model(options.init)
+    network = model.network
+    network.config = dataclasses.replace(network.config, contrast=options.contrast)
+    return network, {"before": model.summary}
+
+
+def train(
+    network: AffinityUNet,
+    average: AffinityUNet,
+    bank: Bank,
+    options: argparse.Namespace,
+) -> Iterator[torch.Tensor]:
+    """Train a network, and average its weights; yield the loss of every step."""
+    on_card = bank.device.type == "cuda"
+    optimizer = new_optimizer(network, options.learning_rate, fused=on_card)
     torch.backends.cudnn.benchmark = True
-    options.output.mkdir(parents=True, exist_ok=True)
-
-    def save(step: int, name: str = "default") -> None:
-        config = network.config
-        trained = copy.deepcopy(average).cpu().to(memory_format=torch.contiguous_format)
-        summary = {
-            "images": len(samples),
-            "steps": step,
-            "crops": step * options.batch,
-            "loss": "cross-entropy",
-            **before,
-        }
-        model = AffinityModel(trained, config, trained.offsets, summary, name="default")
-        model.save(options.output / f"{name}.safetensors")
-
-    start, step, fraction, total = (
-        time.monotonic(),
-        0,
-        0.0,
-        torch.zeros((), device=device),
-    )
+    start, step, fraction = time.monotonic(), 0, 0.0
     while fraction < 1:
         step += 1
-        rate = min(1.0, step / WARM_UP) * (
-            0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * fraction))
-        )
+        falling = 0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * fraction))
         for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * rate
+            group["lr"] = options.learning_rate * falling * min(1.0, step / WARM_UP)
         image, inside, across = bank.draw(options.batch, options.size, network.offsets)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        with torch.autocast(bank.device.type, torch.bfloat16, enabled=on_card):
             logits = network(image).float()
         loss = affinity_loss(
             logits - network.config.shift,
@@ -139,40 +145,24 @@ def main() -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        move_average(average, network, min(AVERAGE, (1 + step) / (10 + step)))
-        total += loss.detach()
+        move_average(average, network, step)
+        yield loss.detach()
         if options.seconds is None:
             fraction = step / options.steps
         elif step % 10 == 0:
             fraction = (time.monotonic() - start) / options.seconds
-        if step % options.print_every == 0:
-            mean = float(total) / options.print_every
-            taken = time.monotonic() - start
-            print(f"step {step}, {taken:.0f} s, loss {mean:.5f}", flush=True)
-            total.zero_()
-            if step % (10 * options.print_every) == 0:
-                save(step)
-    save(step)
 
 
-@torch.no_grad()
-def move_average(
-    average: torch.nn.Module, network: torch.nn.Module, keep: float
+def save(
+    average: AffinityUNet, summary: dict[str, Any], step: int, batch: int, path: Path
 ) -> None:
-    """Move averaged weights towards the present ones."""
-    pairs = zip(
-        [*average.parameters(), *average.buffers()],
-        [*network.parameters(), *network.buffers()],
-        strict=True,
+    """Write the averaged weights."""
+    trained = copy.deepcopy(average).cpu().to(memory_format=torch.contiguous_format)
+    summary = {"steps": step, "crops": step * batch, "loss": "cross-entropy", **summary}
+    model = AffinityModel(
+        trained, average.config, trained.offsets, summary, name="default"
     )
-    floating, counted = [], []
-    for old, new in pairs:
-        (floating if old.is_floating_point() else counted).append((old, new))
-    torch._foreach_lerp_(
-        [old for old, _ in floating], [new for _, new in floating], 1 - keep
-    )
-    for old, new in counted:
-        old.copy_(new)
+    model.save(path)
 
 
 if __name__ == "__main__":

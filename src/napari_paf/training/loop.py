@@ -118,15 +118,7 @@ class Training:
         if device.type == "cpu":  # a tenth faster there
             self.network.to(memory_format=_channels_last(model.config.ndim))  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        kernels = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": kernels, "weight_decay": 0.02},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=rate,
-        )
+        self.optimizer = new_optimizer(self.network, rate)
         self.best = copy.deepcopy(self.average)
         self.progress = Progress()
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
@@ -239,9 +231,7 @@ class Training:
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         step = self.schedule.step
-        _move_average(
-            self.average, self.network, min(AVERAGE, (1 + step) / (10 + step))
-        )
+        move_average(self.average, self.network, step)
         return float(loss.item())
 
     def _input(self, crops: Crops) -> Tensor:
@@ -318,11 +308,26 @@ def _channels_last(ndim: int) -> torch.memory_format:
     return torch.channels_last if ndim == 2 else torch.channels_last_3d
 
 
+def new_optimizer(network: nn.Module, rate: float, **options: Any) -> torch.optim.AdamW:
+    """Return an optimizer that lets convolutions decay, but no scales or shifts."""
+    kernels = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": kernels, "weight_decay": 0.02},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=rate, **options)
+
+
 @torch.no_grad()
-def _move_average(average: nn.Module, network: nn.Module, keep: float) -> None:
-    current = network.state_dict()
-    for key, value in average.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(current[key], 1 - keep)
-        else:
-            value.copy_(current[key])
+def move_average(average: nn.Module, network: nn.Module, step: int) -> None:
+    """Move averaged weights towards those after `step` steps; early ones soon fade."""
+    keep = min(AVERAGE, (1 + step) / (10 + step))
+    now = network.state_dict()
+    pairs = [(old, now[key]) for key, old in average.state_dict().items()]
+    floating = [pair for pair in pairs if pair[0].is_floating_point()]
+    old_values, new_values = ([pair[side] for pair in floating] for side in (0, 1))
+    torch._foreach_lerp_(old_values, new_values, 1 - keep)
+    for old, new in pairs:
+        if not old.is_floating_point():
+            old.copy_(new)
