@@ -78,3 +78,14 @@ def test_what_is_wrong_with_a_file(pair: tuple, tmp_path: Path) -> None:
         train_affinity([(tmp_path / "missing.tif", labels)])
     with pytest.raises(ValueError, match=r"pairs\[0\].*colour"):
         train_affinity([(image, tmp_path / "cells.png")])
+
+
+def test_errors_of_any_make_are_told(
+    pair: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    monkeypatch.setattr("napari_paf.training.pairs.read_source", fail)
+    with pytest.raises(ValueError, match=r"pairs\[0\].*invalid start byte"):
+        list(train_affinity([pair], steps=1, device="cpu"))

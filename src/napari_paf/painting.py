@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 from skimage.draw import line_nd
 from skimage.segmentation import flood
 
@@ -162,14 +163,12 @@ def painted_whole(
     >>> painted_whole(np.array([1, 1, 2, 3, 3]), np.array([5, 5, 5, 5, 0]))
     {5: [1, 2]}
     """
-    order = np.argsort(superpixels, axis=None, kind="stable")
-    numbers, values = superpixels.reshape(-1)[order], labels.reshape(-1)[order]
-    starts = np.flatnonzero(np.r_[True, numbers[1:] != numbers[:-1]])
-    lowest = np.minimum.reduceat(values, starts)
-    whole = (lowest == np.maximum.reduceat(values, starts)) & (lowest != 0)
-    whole &= numbers[starts] != 0
+    numbers = np.unique(superpixels)
+    numbers = numbers[numbers != 0]
+    lowest = ndimage.minimum(labels, superpixels, numbers)
+    whole = (lowest == ndimage.maximum(labels, superpixels, numbers)) & (lowest != 0)
     painted: dict[int, list[int]] = {}
-    for label, number in zip(lowest[whole], numbers[starts][whole], strict=True):
+    for label, number in zip(lowest[whole], numbers[whole], strict=True):
         painted.setdefault(int(label), []).append(int(number))
     return dict(sorted(painted.items()))
 

@@ -155,15 +155,11 @@ def _pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
 def _read(
     image: Path, truth: Path, channel_axis: int | None, unlabelled: int | None
 ) -> list[Sample]:
-    from napari_paf._image_io import read_image, read_labels
     from napari_paf.training.pairs import as_samples
 
-    source = read_image(image)
-    axis = source.channel_axis if channel_axis is None else channel_axis
     try:
-        pair = (source.data, read_labels(truth))
-        return as_samples([pair], "pairs", axis, unlabelled)
-    except (TypeError, ValueError) as error:
+        return as_samples([(image, truth)], "pairs", channel_axis, unlabelled)
+    except (OSError, TypeError, ValueError) as error:
         raise ValueError(str(error).replace("pairs[0]", image.name)) from None
 
 

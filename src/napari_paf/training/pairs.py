@@ -39,8 +39,8 @@ def as_samples(
 
     Raises
     ------
-    TypeError, ValueError
-        If a pair is not a pair, or its image and labels do not fit.
+    FileNotFoundError, TypeError, ValueError
+        If a pair is not a pair, a file cannot be read, or image and labels do not fit.
     """
     samples = []
     for number, pair in enumerate(pairs):
@@ -52,8 +52,11 @@ def as_samples(
             raise TypeError(f"{where}: give a pair (image, labels).")
         try:
             source, truth = read_source(pair[0]), read_source(pair[1], labels=True)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{where}: {error}") from None
         except (OSError, ValueError) as error:
-            raise type(error)(f"{where}: {error}") from None
+            # Not the error's own type: some of them take more than a message.
+            raise ValueError(f"{where}: {error}") from None
         image, labels = source.data, truth.data
         axis = source.channel_axis if channel_axis is None else channel_axis
         if image.dtype.kind not in "fbiu" or not np.isfinite(image).all():
