@@ -19,7 +19,7 @@ def kernel(function: Kernel) -> Kernel:
     """Compile a function that works in the arrays it is given, once per machine.
 
     It may make no arrays. So numba need not count who refers to which, which it would
-    do at every call to another kernel: in inner loops that doubles the time.
+    do, for all threads to see, at every call to another kernel in an inner loop.
     """
     return njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
 
