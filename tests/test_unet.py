@@ -233,3 +233,12 @@ def test_normalisation_by_histogram_is_the_same(dtype: str, spread: float) -> No
     assert image.size > 2**16
     expected = normalize_intensity(image.astype(np.float64))
     np.testing.assert_array_equal(normalize_intensity(image), expected)
+
+
+def test_logits_keep_their_precision_under_autocast() -> None:
+    network = AffinityUNet(UNetConfig(widths=(8, 8))).eval()
+    image = torch.rand(1, 3, 32, 32)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits = network(image)
+    assert logits.dtype == torch.float32
+    assert not torch.equal(logits, logits.bfloat16().float())

@@ -191,12 +191,21 @@ class AffinityUNet(nn.Module):
         for reduce, block in zip(reversed(self.reduce), reversed(self.up), strict=True):
             x = F.interpolate(reduce(x), scale_factor=2, mode=mode)
             x = block(x + skips.pop())
-        logits: Tensor = self.head(x) + self.config.shift
+        logits = self._logits(x)
         for axis, n in enumerate(size, start=2):
             logits = logits.narrow(axis, 0, n)
         if self.config.contrast:
             logits = logits.sub(self.differences(image), alpha=self.config.contrast)
         return logits
+
+    def _logits(self, x: Tensor) -> Tensor:
+        dtype = self.head.weight.dtype
+        if x.dtype == dtype:
+            return self.head(x) + self.config.shift  # type: ignore[no-any-return]
+        # Under autocast: logits of lower precision would come in steps, and ties
+        # between edges are broken by where they lie.
+        with torch.autocast(x.device.type, enabled=False):
+            return self.head(x.to(dtype)) + self.config.shift  # type: ignore[no-any-return]
 
     def differences(self, image: Tensor) -> Tensor:
         """Return how much neighbours differ, from 0 to 1, as `gradient_affinity`.
