@@ -53,7 +53,7 @@ def test_buttons_bar_and_sentence_during_a_run(open_widget, start, finish, grey,
     assert not widget.run_button.isEnabled()
     assert widget.cancel_button.isEnabled()
     (bar,) = napari_progress._all_instances
-    assert "Predicting affinities" in bar.desc
+    qtbot.waitUntil(lambda: "Predicting affinities" in bar.desc)
     finish(widget)
     assert widget.run_button.isEnabled()
     assert not widget.cancel_button.isEnabled()

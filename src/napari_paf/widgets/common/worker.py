@@ -27,6 +27,7 @@ Job = Callable[[Progress], Any]
 # the cancelling by then goes on unseen until its next report.
 _PATIENCE_MS = 700
 _SHORTEST_BREAK = 0.04  # seconds between two reports of the same step
+_REDRAW_MS = 100  # of the bar in napari's activity dock
 
 
 class Cancelled(Exception):
@@ -92,6 +93,14 @@ class Run(QObject):
         self._patience.setSingleShot(True)
         self._patience.setInterval(_PATIENCE_MS)
         self._patience.timeout.connect(self._end)
+        # The dock's bar lets other events in while it is drawn, such as the end of this
+        # run. So it is drawn by a timer, which never interrupts itself, and not from
+        # within a signal of the worker: old versions of Qt do not survive its deletion.
+        self._step = (0.0, title)
+        self._redraw = QTimer(self)
+        self._redraw.setInterval(_REDRAW_MS)
+        self._redraw.timeout.connect(self._draw)
+        self._redraw.start()
         self.worker.yielded.connect(self._on_progress)
         self.worker.returned.connect(self._on_returned)
         self.worker.finished.connect(self._end)
@@ -122,10 +131,12 @@ class Run(QObject):
     def _on_progress(self, step: tuple[float, str]) -> None:
         if self.worker is None or self.cancelling:
             return
-        fraction, description = step
-        # First our own signal: the dock's bar lets other events in.
-        self.progressed.emit(fraction, description)
-        self._dock.show_step(fraction, description)
+        self._step = step
+        self.progressed.emit(*step)
+
+    def _draw(self) -> None:
+        if self.worker is not None and not self.cancelling:
+            self._dock.show_step(*self._step)
 
     def _on_returned(self, result: Any) -> None:
         if self.worker is None or self._reported or self.cancelling:
@@ -140,6 +151,7 @@ class Run(QObject):
         if self.worker is None:
             return
         self._patience.stop()
+        self._redraw.stop()
         for signal, slot in (
             (self.worker.yielded, self._on_progress),
             (self.worker.returned, self._on_returned),
