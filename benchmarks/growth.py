@@ -153,7 +153,10 @@ def plot(rows: list[tuple[float, str, dict[str, float]]], folder: Path) -> None:
         xlabel="megapixels", ylabel="bytes per pixel", xscale="log", ylim=(0, None)
     )
     left.legend()
+    measured = sorted({size for size, *_ in rows})
     for axes in (left, right):
+        axes.set_xticks(measured, [f"{size:g}" for size in measured])
+        axes.minorticks_off()
         axes.grid(alpha=0.3)
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "growth.png", dpi=120)
