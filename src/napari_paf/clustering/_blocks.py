@@ -166,8 +166,6 @@ def _put_inner(
     trade_off, size_terms = problem.trade_off, problem.size_terms
     for at in range(len(items)):
         a, b = first + items[at]["a"], first + items[at]["b"]
-        if a == b:
-            continue
         balance = trade_off * balance_gain(size[a], size[b], n_inside, size_terms)
         deep = depth(queue, items[at]["entropy"] + balance)
         put_anew(queue, log_at(queue, deep), items, at, a, b)

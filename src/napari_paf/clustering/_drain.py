@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
@@ -26,7 +26,17 @@ from napari_paf.clustering._state import (
     Problem,
     above,
     outer_size,
+    take_edge,
 )
+
+
+class Span(NamedTuple):
+    """The part of the queue that a window is opened on."""
+
+    start: int  # the first log
+    end: float  # the log after the last, or infinity if there is none
+    per_log: float  # buckets
+    n_buckets: int
 
 
 @kernel
@@ -36,11 +46,10 @@ def _open(
     components: Components,
     queue: Queue,
     window: Window,
-    start: int,
+    span: Span,
     stop: int,
-    n_buckets: int,
 ) -> None:
-    """Empty the logs from `start` to `stop` into the buckets of the window.
+    """Empty the logs of a span, up to `stop`, into the buckets of the window.
 
     What gains less by now goes to a later log.
     """
@@ -49,10 +58,9 @@ def _open(
     size_terms, steps = problem.size_terms, problem.steps
     bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
     pool, n_logs = queue.pool, queue.n_logs
-    per_log = n_buckets / (stop - start)
-    window.head[:n_buckets] = -1
+    window.head[: span.n_buckets] = -1
     n_window = 0
-    for log in range(start, stop):
+    for log in range(span.start, stop):
         while queue.count[log] > 0:
             first, last = last_chunk(queue, log)
             for at in range(first, last):
@@ -86,15 +94,16 @@ def _open(
                 window.items[n_window]["edge"] = pool[at]["edge"]
                 window.items[n_window]["a"] = a
                 window.items[n_window]["b"] = b
-                _link(window, n_window, _bucket(deep, start, per_log, n_buckets))
+                _link(window, n_window, _bucket(span, deep))
                 n_window += 1
             drop_chunk(queue, log)
 
 
 @kernel
-def _bucket(deep: float, start: int, per_log: float, n_buckets: int) -> int:
-    """Return the bucket for a depth in a window that begins at log `start`."""
-    return int(min(max(deep - start, 0.0) * per_log, n_buckets - 1.0))
+def _bucket(span: Span, deep: float) -> int:
+    """Return the bucket of a window for a depth in the queue."""
+    place = max(deep - span.start, 0.0) * span.per_log
+    return int(min(place, span.n_buckets - 1.0))
 
 
 @kernel
@@ -102,6 +111,62 @@ def _link(window: Window, item: int, bucket: int) -> None:
     """Put an item of the window into a bucket."""
     window.following[item] = window.head[bucket]
     window.head[bucket] = item
+
+
+@kernel
+def _moves_on(
+    queue: Queue, window: Window, span: Span, bucket: int, item: int, bound: float
+) -> bool:
+    """Move an item of the window behind `bucket` if its gain is too low for that.
+
+    Returns whether it is. No gain of the item is above `bound`.
+    """
+    deep = depth(queue, bound)
+    if deep >= span.end:
+        put(queue, log_at(queue, deep), window.items, item)
+        return True
+    target = _bucket(span, deep)
+    if target > bucket:
+        _link(window, item, target)
+        return True
+    return False
+
+
+@kernel
+def _keep(components: Components, queue: Queue, items: Any, at: int) -> None:
+    """Keep an item for the block's parent, unless it lies inside a component."""
+    merged = components.merged
+    a, b = items[at]["a"], items[at]["b"]
+    if b < 0:
+        put(queue, queue.n_logs + 1, items, at)
+    elif merged[a] != merged[b]:
+        put(queue, queue.n_logs, items, at)
+
+
+@kernel
+def _keep_rest(
+    components: Components,
+    queue: Queue,
+    window: Window,
+    n_heap: int,
+    bucket: int,
+    n_buckets: int,
+    stop: int,
+) -> None:
+    """Keep what has not been looked at: in the heap, in later buckets and logs."""
+    for place in range(n_heap):
+        _keep(components, queue, window.items, window.heap[place])
+    for later in range(bucket, n_buckets):
+        item = window.head[later]
+        while item >= 0:
+            _keep(components, queue, window.items, item)
+            item = window.following[item]
+    for log in range(stop, queue.n_logs):
+        while queue.count[log] > 0:
+            first, last = last_chunk(queue, log)
+            for at in range(first, last):
+                _keep(components, queue, queue.pool, at)
+            drop_chunk(queue, log)
 
 
 @kernel
@@ -160,14 +225,13 @@ def drain(
     n_inside, size_terms, steps = problem.n_inside, problem.size_terms, problem.steps
     bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
     n_logs = queue.n_logs
-    start, stop, end, per_log = 0, 0, 0.0, 0.0  # of the window, in logs
-    n_buckets, bucket = 0, 0
+    span, stop, bucket = Span(0, 0.0, 0.0, 0), 0, 0
     n_heap, n_merged, n_at_load, n_earlier = 0, 0, 0, 0
     n_active = len(merged)
     while n_active > n_idle and pulse[0] == 0:
         if n_heap == 0:
             bucket += 1
-            if bucket >= n_buckets:
+            if bucket >= span.n_buckets:
                 if stop == n_logs:
                     break
                 start, n_window = stop, 0
@@ -176,19 +240,10 @@ def drain(
                 ):
                     n_window += queue.count[stop]
                     stop += 1
-                end = stop if stop < n_logs else math.inf
                 n_buckets = min(n_window // ITEMS_PER_BUCKET + 1, len(head))
-                per_log = n_buckets / (stop - start)
-                _open(
-                    problem,
-                    forest,
-                    components,
-                    queue,
-                    window,
-                    start,
-                    stop,
-                    n_buckets,
-                )
+                end = float(stop) if stop < n_logs else math.inf
+                span = Span(start, end, n_buckets / (stop - start), n_buckets)
+                _open(problem, forest, components, queue, window, span, stop)
                 bucket = 0
             n_at_load = n_merged
             next_item = head[bucket]
@@ -208,13 +263,8 @@ def drain(
                     balance = trade_off * balance_gain(
                         size[a], size[b], n_inside, size_terms
                     )
-                    deep = depth(queue, items[item]["entropy"] + balance)
-                    if deep >= end:
-                        put(queue, log_at(queue, deep), items, item)
-                        continue
-                    target = _bucket(deep, start, per_log, n_buckets)
-                    if target > bucket:
-                        _link(window, item, target)
+                    bound = items[item]["entropy"] + balance
+                    if _moves_on(queue, window, span, bucket, item, bound):
                         continue
                     i = edge >> bits
                     j = i + steps[edge & mask]
@@ -245,13 +295,7 @@ def drain(
                     loop_term_j,
                 )
                 items[item]["entropy"] = above(gained)
-                deep = depth(queue, gained + balance)
-                if deep >= end:
-                    put(queue, log_at(queue, deep), items, item)
-                    continue
-                target = _bucket(deep, start, per_log, n_buckets)
-                if target > bucket:
-                    _link(window, item, target)
+                if _moves_on(queue, window, span, bucket, item, gained + balance):
                     continue
                 keys[n_heap] = gained + balance
                 heap[n_heap] = item
@@ -272,7 +316,7 @@ def drain(
             edge = items[item]["edge"]
             i = edge >> bits
             j = i + steps[edge & mask]
-            deep, target = 0.0, bucket
+            moved = False
             if n_merged > n_at_load and a != b and not (waits[a] and waits[b]):
                 # What was up to date may not be any more.
                 gained = entropy_gain(
@@ -287,18 +331,13 @@ def drain(
                 )
                 if fresh < keys[0]:
                     items[item]["entropy"] = above(gained)
-                    deep = depth(queue, fresh)
-                    target = _bucket(deep, start, per_log, n_buckets)
-                    if target == bucket and deep < end:
+                    moved = _moves_on(queue, window, span, bucket, item, fresh)
+                    if not moved:
                         keys[0] = fresh
                         sift_down(window, n_heap, 0)
                         continue
-            if a == b:
+            if a == b or moved:
                 pass
-            elif deep >= end:
-                put(queue, log_at(queue, deep), items, item)
-            elif target > bucket:
-                _link(window, item, target)
             elif waits[a] or waits[b]:
                 n_active -= not (waits[a] and waits[b])
                 waits[a] = waits[b] = True
@@ -318,10 +357,7 @@ def drain(
                     merged[part] = a
                     part = behind[part]
                 behind[a], behind[b] = behind[b], behind[a]
-                weight = weights[edge] / total
-                for pixel in (i, j):
-                    loop[pixel, 0] -= weight
-                    loop[pixel, 1] = xlog2x(loop[pixel, 0])
+                take_edge(problem, forest, edge)
                 merged_edge[n_merged] = edge
                 merged_gain[n_merged] = keys[0]
                 n_merged += 1
@@ -331,17 +367,5 @@ def drain(
         if n_heap > 0:
             keys[0], heap[0] = keys[n_heap], heap[n_heap]
             sift_down(window, n_heap, 0)
-    for place in range(n_heap):
-        put(queue, n_logs + (items[heap[place]]["b"] < 0), items, heap[place])
-    for later in range(bucket, n_buckets):
-        item = head[later]
-        while item >= 0:
-            put(queue, n_logs + (items[item]["b"] < 0), items, item)
-            item = following[item]
-    for log in range(stop, n_logs):
-        while queue.count[log] > 0:
-            first, last = last_chunk(queue, log)
-            for at in range(first, last):
-                put(queue, n_logs + (queue.pool[at]["b"] < 0), queue.pool, at)
-            drop_chunk(queue, log)
+    _keep_rest(components, queue, window, n_heap, bucket, span.n_buckets, stop)
     return n_merged

@@ -116,12 +116,9 @@ def _put_inner(
                     if gain == -np.inf:
                         continue
                     step = (offsets[k, 0] * height + offsets[k, 1]) * width
-                    deep = depth(queue, gain + balance)
-                    place = claim(queue, log_at(queue, deep))
-                    queue.pool[place]["entropy"] = above(gain)
-                    queue.pool[place]["edge"] = ((row + x) << bits) + k
-                    queue.pool[place]["a"] = own + x
-                    queue.pool[place]["b"] = own + x + step + offsets[k, 2]
+                    edge = ((row + x) << bits) + k
+                    b = own + x + step + offsets[k, 2]
+                    _put_edge(queue, gain, balance, edge, own + x, b)
 
 
 @kernel
@@ -166,15 +163,23 @@ def _put_leaving(
                             loop[other, 0],
                             xlog2x(loop[other, 0]),
                         )
-                        deep = depth(queue, gain + balance)
-                        place = claim(queue, log_at(queue, deep))
-                        queue.pool[place]["entropy"] = above(gain)
-                        queue.pool[place]["edge"] = edge if sign > 0 else ~edge
-                        queue.pool[place]["a"] = own + x
-                        queue.pool[place]["b"] = -1
+                        edge = edge if sign > 0 else ~edge
+                        _put_edge(queue, gain, balance, edge, own + x, -1)
 
 
 @kernel
 def _balance_of_pixels(problem: Problem) -> float:
     """Return what joining two single pixels gains in balance."""
     return problem.trade_off * balance_gain(1, 1, problem.n_inside, problem.size_terms)
+
+
+@kernel
+def _put_edge(
+    queue: Queue, gained: float, balance: float, edge: int, a: int, b: int
+) -> None:
+    """Queue an edge that gains `gained` in entropy rate and `balance` in balance."""
+    place = claim(queue, log_at(queue, depth(queue, gained + balance)))
+    queue.pool[place]["entropy"] = above(gained)
+    queue.pool[place]["edge"] = edge
+    queue.pool[place]["a"] = a
+    queue.pool[place]["b"] = b

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from napari_paf.clustering._blocks import Left, Limit
 from napari_paf.clustering._compiled import kernel
-from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
-from napari_paf.clustering._state import Forest, Problem
+from napari_paf.clustering._gains import balance_gain, entropy_gain
+from napari_paf.clustering._state import Forest, Problem, take_edge
 from napari_paf.clustering._tree import find
 
 SLACK = 1e-14
@@ -213,11 +213,7 @@ def _drain(
             region_a, region_b = region_b, region_a
         size[region_a] += size[region_b]
         parent[region_b] = region_a
-        weight = weights[best_edge] / total
-        i = best_edge >> bits
-        for pixel in (i, i + steps[best_edge & mask]):
-            loop[pixel, 0] -= weight
-            loop[pixel, 1] = xlog2x(loop[pixel, 0])
+        take_edge(problem, forest, int(best_edge))
         merged_edge[n_merged] = best_edge
         merged_gain[n_merged] = best_gain
         n_merged += 1

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_paf.clustering._compiled import kernel
+from napari_paf.clustering._gains import xlog2x
 
 UNLIMITED = 2**62
 
@@ -64,3 +65,15 @@ def outer_size(forest: Forest, pixel: int) -> int:
     while at >= 0:
         at = root[at]
     return -at
+
+
+@kernel
+def take_edge(problem: Problem, forest: Forest, edge: int) -> None:
+    """Take the weight of a merged edge from the self-loops of its two pixels."""
+    loop = forest.loop
+    weight = problem.weights[edge] / problem.total
+    i = edge >> problem.slot_bits
+    step = problem.steps[edge & ((1 << problem.slot_bits) - 1)]
+    for pixel in (i, i + step):
+        loop[pixel, 0] -= weight
+        loop[pixel, 1] = xlog2x(loop[pixel, 0])
