@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from napari_paf._progress import silent
 from napari_paf.affinity.model import AffinityModel
@@ -327,7 +328,8 @@ def move_average(average: nn.Module, network: nn.Module, step: int) -> None:
     pairs = [(old, now[key]) for key, old in average.state_dict().items()]
     floating = [pair for pair in pairs if pair[0].is_floating_point()]
     old_values, new_values = ([pair[side] for pair in floating] for side in (0, 1))
-    torch._foreach_lerp_(old_values, new_values, 1 - keep)
+    move = get_ema_multi_avg_fn(keep)  # type: ignore[no-untyped-call]
+    move(old_values, new_values, None)
     for old, new in pairs:
         if not old.is_floating_point():
             old.copy_(new)
