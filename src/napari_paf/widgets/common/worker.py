@@ -94,8 +94,8 @@ class Run(QObject):
         self._patience.setInterval(_PATIENCE_MS)
         self._patience.timeout.connect(self._end)
         # The dock's bar lets other events in while it is drawn, such as the end of this
-        # run. So it is drawn by a timer, which never interrupts itself, and not from
-        # within a signal of the worker: old versions of Qt do not survive its deletion.
+        # run. So it is drawn by a timer, which never interrupts itself, and not within
+        # a signal of the worker, where the oldest napari crashed now and then.
         self._step = (0.0, title)
         self._redraw = QTimer(self)
         self._redraw.setInterval(_REDRAW_MS)
