@@ -161,8 +161,8 @@ def write_labels(
     Examples
     --------
     >>> write_labels("labels.tif", np.ones((30, 40), np.uint16))
-    >>> read_labels("labels.tif").max()
-    np.uint16(1)
+    >>> int(read_labels("labels.tif").max())
+    1
     """
     import tifffile
 
