@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,27 +11,23 @@ ALIGNMENT = 16
 """Blocks meet at multiples of this where they can. Affinities predicted by a network
 are a little weaker across the borders of its coarser pixels: less has to wait there."""
 
-MOST_HALVINGS = 4
-"""How often a block is halved to make its parts: 16 of them. Whatever waits is looked
-at once in every height of the tree, and a flat tree has few; but the more parts a block
-has, the more edges there are for one thread to look at."""
-
 
 class Block:
-    """A box of pixels, and the parts it is made of unless it is a leaf.
+    """A box of pixels, and the parts it is made of unless it is small enough.
 
     Halving the longest side keeps the halves alike, and all blocks of one height
-    about equal: threads that share the blocks finish together.
+    about equal: threads that share the blocks finish together. A block is halved along
+    every axis, because whatever waits is looked at once a height; the whole only into
+    two halves, because one thread alone has to join its parts.
 
     Parameters
     ----------
     low, high : (3,) ndarray of int64
         The first pixel of the box, and the one after its last.
-    n_halvings : int
-        How often it is halved in all, down to the leaves.
+    leaf_size : int
+        Boxes of more pixels are halved.
     parent : Block, optional
-        What this is a part of. The whole, which is part of nothing, has only two
-        parts, because one thread alone has to join them.
+        What this is a part of.
 
     Attributes
     ----------
@@ -40,8 +35,6 @@ class Block:
         As the parameters.
     children : list of Block
         The parts, none for a leaf.
-    n_blocks : int
-        The number of blocks in it, from itself down to the leaves.
     height : int
         1 for leaves, more than that of any child for others.
     """
@@ -50,23 +43,23 @@ class Block:
         self,
         low: NDArray[np.int64],
         high: NDArray[np.int64],
-        n_halvings: int,
+        leaf_size: int,
         parent: Block | None = None,
     ) -> None:
         self.low, self.high, self.parent = low, high, parent
-        now = min(n_halvings, 1)
-        if parent is not None and n_halvings:
-            n_heights = math.ceil(n_halvings / MOST_HALVINGS)
-            now = math.ceil(n_halvings / n_heights)
         parts = [(low, high)]
-        for _ in range(now):
-            parts = [half for part in parts for half in _halves(*part)]
+        n_axes = 3 if high[0] - low[0] > 1 else 2
+        for _ in range(1 if parent is None else n_axes):
+            parts = [half for part in parts for half in _halves(*part, leaf_size)]
         self.children: list[Block] = []
         if len(parts) > 1:
-            rest = n_halvings - now
-            self.children = [Block(*part, rest, self) for part in parts]
-        self.n_blocks: int = 1 + sum(child.n_blocks for child in self.children)
+            self.children = [Block(*part, leaf_size, self) for part in parts]
         self.height: int = 1 + max((child.height for child in self.children), default=0)
+
+    @property
+    def n_pixels(self) -> int:
+        """Number of pixels in the box."""
+        return int(np.prod(self.high - self.low))
 
     def leaves(self) -> Iterator[Block]:
         """Yield the leaves so that parts of one block follow each other."""
@@ -76,19 +69,13 @@ class Block:
             yield from child.leaves()
 
 
-def cut_into_blocks(shape: NDArray[np.int64], leaf_size: int) -> Block:
-    """Return the block of a whole image, cut into leaves of at most about a size."""
-    n_halvings = math.ceil(math.log2(max(np.prod(shape) / leaf_size, 1.0)))
-    return Block(np.zeros_like(shape), shape, n_halvings)
-
-
 def _halves(
-    low: NDArray[np.int64], high: NDArray[np.int64]
+    low: NDArray[np.int64], high: NDArray[np.int64], leaf_size: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Halve a box across its longest side, unless it is a single pixel."""
-    axis = int(np.argmax(high - low))
-    if high[axis] - low[axis] < 2:
+    """Halve a box across its longest side, unless it is small enough."""
+    if np.prod(high - low) <= max(leaf_size, 1):
         return [(low, high)]
+    axis = int(np.argmax(high - low))
     upper, lower = low.copy(), high.copy()
     middle = (low[axis] + high[axis]) // 2
     aligned = (middle + ALIGNMENT // 2) // ALIGNMENT * ALIGNMENT

@@ -17,29 +17,23 @@ from napari_paf.clustering._drain import drain
 from napari_paf.clustering._gains import balance_gain
 from napari_paf.clustering._queue import (
     Queue,
-    Store,
     depth,
-    drop_chunk,
-    join_sealed,
-    last_chunk,
     log_at,
     new_queue,
     new_window,
-    number_of,
-    pixel_inside,
     put_anew,
-    rest,
+    take,
 )
-from napari_paf.clustering._state import (
-    UNLIMITED,
-    Components,
-    Forest,
-    Problem,
-    root_of,
-)
+from napari_paf.clustering._state import UNLIMITED, Components, Forest, Problem
 
 IDLE = 0.02
 """Share of components that may be left behind though they do not wait."""
+
+
+@kernel
+def contains(low: Any, high: Any, z: int, y: int, x: int) -> bool:
+    """Whether the box from corner `low` to corner `high` contains a pixel."""
+    return low[0] <= z < high[0] and low[1] <= y < high[1] and low[2] <= x < high[2]
 
 
 def new_components(pixel: NDArray[np.int32], size: NDArray[np.int32]) -> Components:
@@ -57,8 +51,8 @@ class Left(NamedTuple):
     """What a block leaves to its parent."""
 
     pixel: NDArray[np.int32]  # one for each component
-    number: NDArray[np.int32]  # of the component, by the number it had in the block
-    queue: Queue  # edges between two of them, and edges that leave the block
+    inner: NDArray[np.void]  # edges between two of them
+    leaving: NDArray[np.void]  # edges that leave the block
 
 
 class Limit(NamedTuple):
@@ -76,7 +70,6 @@ def merge_block(
     problem: Problem,
     forest: Forest,
     components: Components,
-    store: Store,
     queue: Queue,
     limit: Limit,
     pulse: NDArray[np.int64],
@@ -102,11 +95,13 @@ def merge_block(
         pulse,
     )
     edge, gain = edge[:n_merged].copy(), gain[:n_merged].copy()
-    store.take_back(queue.free)
-    left = Left(np.empty(n - n_merged, np.int32), np.empty(n, np.int32), rest(queue))
-    if limit.leaves:
-        _leave(forest, components, left.pixel, left.number)
-    return edge, gain, left
+    if not limit.leaves:
+        return edge, gain, Left(components.pixel[:0], *2 * [queue.pool[:0]])
+    pixel, number = np.empty(n - n_merged, np.int32), np.empty(n, np.int32)
+    _leave(forest, components, pixel, number)
+    inner, leaving = take(queue, queue.n_logs), take(queue, queue.n_logs + 1)
+    _number(components, number, inner, leaving)
+    return edge, gain, Left(pixel, inner, leaving)
 
 
 @kernel
@@ -122,8 +117,17 @@ def _leave(forest: Forest, components: Components, left: Any, number: Any) -> No
             n_left += 1
         else:
             forest.root[pixel[old]] = pixel[merged[old]]
-    for old in range(len(pixel)):
-        number[old] = number[merged[old]]
+
+
+@kernel
+def _number(components: Components, number: Any, inner: Any, leaving: Any) -> None:
+    """Give the items that are left the numbers of the components left."""
+    merged = components.merged
+    for at in range(len(inner)):
+        inner[at]["a"] = number[merged[inner[at]["a"]]]
+        inner[at]["b"] = number[merged[inner[at]["b"]]]
+    for at in range(len(leaving)):
+        leaving[at]["a"] = number[merged[leaving[at]["a"]]]
 
 
 def merge_parent(
@@ -131,7 +135,6 @@ def merge_parent(
     forest: Forest,
     low: NDArray[np.int64],
     high: NDArray[np.int64],
-    store: Store,
     children: list[Left],
     limit: Limit,
     pulse: NDArray[np.int64],
@@ -140,36 +143,32 @@ def merge_parent(
     pixel = np.concatenate([child.pixel for child in children])
     forest.number[pixel] = np.arange(len(pixel), dtype=np.int32)
     components = new_components(pixel, -forest.root[pixel])
-    n_kept = sum(int(child.queue.count.sum()) for child in children)
-    sealed = join_sealed([child.queue.sealed for child in children])
-    queue = new_queue(problem, low, high, store, 0, n_kept, sealed)
+    n_items = sum(len(child.inner) + len(child.leaving) for child in children)
+    queue = new_queue(problem, n_items, children[0].inner.dtype)
     first = 0
     while children:
         child = children.pop(0)
-        number = child.number
-        number += first
+        _put_inner(problem, components, queue, child.inner, first)
+        _put_leaving(
+            problem, forest, components, queue, low, high, child.leaving, first
+        )
         first += len(child.pixel)
-        _put_inner(problem, components, queue, child.queue, number)
-        _put_leaving(problem, forest, components, queue, child.queue, number)
-    return merge_block(problem, forest, components, store, queue, limit, pulse)
+        del child  # so that its memory is given back before the next one takes more
+    return merge_block(problem, forest, components, queue, limit, pulse)
 
 
 @kernel
 def _put_inner(
-    problem: Problem, components: Components, queue: Queue, child: Queue, number: Any
+    problem: Problem, components: Components, queue: Queue, items: Any, first: int
 ) -> None:
-    """Queue the edges inside a child, with new numbers of its components."""
+    """Queue the edges inside a child, whose components are numbered from `first` on."""
     size, n_inside = components.size, problem.n_inside
     trade_off, size_terms = problem.trade_off, problem.size_terms
-    items = child.pool
-    while child.count[0] > 0:
-        start, stop = last_chunk(child, 0)
-        for at in range(start, stop):
-            a, b = number[items[at]["a"]], number[items[at]["b"]]
-            balance = trade_off * balance_gain(size[a], size[b], n_inside, size_terms)
-            deep = depth(queue, items[at]["entropy"] + balance)
-            put_anew(queue, log_at(queue, deep), items, at, a, b)
-        drop_chunk(queue, child, 0)
+    for at in range(len(items)):
+        a, b = first + items[at]["a"], first + items[at]["b"]
+        balance = trade_off * balance_gain(size[a], size[b], n_inside, size_terms)
+        deep = depth(queue, items[at]["entropy"] + balance)
+        put_anew(queue, log_at(queue, deep), items, at, a, b)
 
 
 @kernel
@@ -178,8 +177,10 @@ def _put_leaving(
     forest: Forest,
     components: Components,
     queue: Queue,
-    child: Queue,
-    number: Any,
+    low: Any,
+    high: Any,
+    items: Any,
+    first: int,
 ) -> None:
     """Queue edges that leave a child, to another child or to outside the block.
 
@@ -187,22 +188,25 @@ def _put_leaving(
     """
     size, n_inside = components.size, problem.n_inside
     trade_off, size_terms = problem.trade_off, problem.size_terms
+    shape, steps, root = problem.shape, problem.steps, forest.root
     bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
-    steps, items = problem.steps, child.pool
-    while child.count[1] > 0:
-        start, stop = last_chunk(child, 1)
-        for at in range(start, stop):
-            edge = items[at]["edge"]
-            outer = number_of(edge) >> bits
-            if edge >= 0:
-                outer += steps[edge & mask]
-            a, b, size_b = number[items[at]["a"]], -1, 1
-            if pixel_inside(problem, queue, outer):
-                if edge < 0:
-                    continue
-                b = forest.number[root_of(forest, outer)]
-                size_b = size[b]
-            balance = trade_off * balance_gain(size[a], size_b, n_inside, size_terms)
-            deep = depth(queue, items[at]["entropy"] + balance)
-            put_anew(queue, log_at(queue, deep), items, at, a, b)
-        drop_chunk(queue, child, 1)
+    for at in range(len(items)):
+        edge = items[at]["edge"]
+        if edge >= 0:
+            pixel = (edge >> bits) + steps[edge & mask]
+        else:
+            pixel = ~edge >> bits
+        row = pixel // shape[2]
+        plane = row // shape[1]
+        y, x = row - plane * shape[1], pixel - row * shape[2]
+        a, b, size_b = first + items[at]["a"], -1, 1
+        if contains(low, high, plane, y, x):
+            if edge < 0:
+                continue
+            while root[pixel] >= 0:
+                pixel = root[pixel]
+            b = forest.number[pixel]
+            size_b = size[b]
+        balance = trade_off * balance_gain(size[a], size_b, n_inside, size_terms)
+        deep = depth(queue, items[at]["entropy"] + balance)
+        put_anew(queue, log_at(queue, deep), items, at, a, b)

@@ -16,7 +16,6 @@ from napari_paf.clustering._queue import (
     last_chunk,
     log_at,
     number_of,
-    pixel_inside,
     put,
     put_anew,
     sift_down,
@@ -27,12 +26,8 @@ from napari_paf.clustering._state import (
     Problem,
     above,
     outer_size,
-    root_of,
     take_edge,
 )
-
-ROUNDING = 1.0 - 1e-9
-"""Far less than what the depths of one item in two queues can differ by."""
 
 
 class Span(NamedTuple):
@@ -42,50 +37,6 @@ class Span(NamedTuple):
     end: float  # the log after the last, or infinity if there is none
     per_log: float  # buckets
     n_buckets: int
-
-
-@kernel
-def _unseal(
-    problem: Problem, forest: Forest, components: Components, queue: Queue, log: int
-) -> None:
-    """Put the items of sealed logs where they belong, as far as they may be in `log`.
-
-    Few are ever needed. So it is here that the components of an item are looked up, by
-    the two pixels of its edge, and not in every block that passes it on.
-    """
-    merged, size = components.merged, components.size
-    trade_off, n_inside = problem.trade_off, problem.n_inside
-    size_terms, steps = problem.size_terms, problem.steps
-    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
-    pool, sealed, number = queue.pool, queue.sealed, forest.number
-    while queue.n_sealed[0] > 0:
-        top = queue.n_sealed[0] - 1
-        deep = sealed.deep[top] * queue.scale * ROUNDING
-        if log < queue.n_logs - 1 and deep >= log + 1:
-            break
-        queue.n_sealed[0] = top
-        while sealed.count[top] > 0:
-            first, last = last_chunk(sealed, top)
-            for at in range(first, last):
-                edge = number_of(pool[at]["edge"])
-                i = edge >> bits
-                j = i + steps[edge & mask]
-                a, b, size_b = -1, -1, 1
-                if pool[at]["edge"] >= 0:
-                    a = merged[number[root_of(forest, i)]]
-                    if pool[at]["b"] >= 0 or pixel_inside(problem, queue, j):
-                        b = merged[number[root_of(forest, j)]]
-                        size_b = size[b]
-                elif pixel_inside(problem, queue, i):
-                    continue  # it is taken from the child of its first pixel
-                else:
-                    a = merged[number[root_of(forest, j)]]
-                if a == b:
-                    continue
-                balance = balance_gain(size[a], size_b, n_inside, size_terms)
-                deep = depth(queue, pool[at]["entropy"] + trade_off * balance)
-                put_anew(queue, max(log_at(queue, deep), log), pool, at, a, b)
-            drop_chunk(queue, sealed, top)
 
 
 @kernel
@@ -145,7 +96,7 @@ def _open(
                 window.items[n_window]["b"] = b
                 _link(window, n_window, _bucket(span, deep))
                 n_window += 1
-            drop_chunk(queue, queue, log)
+            drop_chunk(queue, log)
 
 
 @kernel
@@ -200,8 +151,9 @@ def _keep_rest(
     n_heap: int,
     bucket: int,
     n_buckets: int,
+    stop: int,
 ) -> None:
-    """Keep what is left in the heap and in later buckets."""
+    """Keep what has not been looked at: in the heap, in later buckets and logs."""
     for place in range(n_heap):
         _keep(components, queue, window.items, window.heap[place])
     for later in range(bucket, n_buckets):
@@ -209,6 +161,12 @@ def _keep_rest(
         while item >= 0:
             _keep(components, queue, window.items, item)
             item = window.following[item]
+    for log in range(stop, queue.n_logs):
+        while queue.count[log] > 0:
+            first, last = last_chunk(queue, log)
+            for at in range(first, last):
+                _keep(components, queue, queue.pool, at)
+            drop_chunk(queue, log)
 
 
 @kernel
@@ -245,7 +203,7 @@ def drain(
     components
         The block's components, of which it alone may merge any.
     queue, window
-        The block's edges. What has been opened and not taken is kept for the parent.
+        The block's edges. What has not been taken is kept for the parent.
     merged_edge, merged_gain : ndarray
         Filled with the edges taken and their gains.
     earlier_gain : (n,) ndarray of float64
@@ -277,10 +235,9 @@ def drain(
                 if stop == n_logs:
                     break
                 start, n_window = stop, 0
-                while stop < n_logs:
-                    _unseal(problem, forest, components, queue, stop)
-                    if stop > start and n_window + queue.count[stop] > n_most:
-                        break
+                while stop < n_logs and (
+                    stop == start or n_window + queue.count[stop] <= n_most
+                ):
                     n_window += queue.count[stop]
                     stop += 1
                 n_buckets = min(n_window // ITEMS_PER_BUCKET + 1, len(head))
@@ -410,5 +367,5 @@ def drain(
         if n_heap > 0:
             keys[0], heap[0] = keys[n_heap], heap[n_heap]
             sift_down(window, n_heap, 0)
-    _keep_rest(components, queue, window, n_heap, bucket, span.n_buckets)
+    _keep_rest(components, queue, window, n_heap, bucket, span.n_buckets, stop)
     return n_merged

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from napari_paf.clustering._blocks import (
     Left,
     Limit,
+    contains,
     merge_block,
     new_components,
 )
@@ -20,15 +21,7 @@ from napari_paf.clustering._gains import (
     entropy_gains,
     xlog2x,
 )
-from napari_paf.clustering._queue import (
-    Queue,
-    Store,
-    claim,
-    contains,
-    depth,
-    log_at,
-    new_queue,
-)
+from napari_paf.clustering._queue import Queue, claim, depth, log_at, new_queue
 from napari_paf.clustering._state import Forest, Problem, above
 
 
@@ -37,7 +30,7 @@ def merge_leaf(
     forest: Forest,
     low: NDArray[np.int64],
     high: NDArray[np.int64],
-    store: Store,
+    item: np.dtype[np.void],
     limit: Limit,
     pulse: NDArray[np.int64],
 ) -> tuple[NDArray[np.signedinteger], NDArray[np.float64], Left]:
@@ -46,21 +39,14 @@ def merge_leaf(
     shape = problem.shape
     pixel = ((z * shape[1] + y) * shape[2] + x).ravel().astype(np.int32)
     components = new_components(pixel, np.ones(len(pixel), np.int32))
-    queue = new_queue(problem, low, high, store, count_edges(problem, low, high))
-    width = high[2] - low[2]
-    gains = np.empty((len(problem.steps), width))
-    _put_inner(problem, forest, low, high, queue, gains, np.empty((5, width)))
+    extent = high - low
+    inner = np.prod(np.maximum(extent - np.abs(problem.offsets), 0), axis=1)
+    n_items = int((2 * len(pixel) - inner).sum())  # an edge inside has two ends here
+    queue = new_queue(problem, n_items, item)
+    gains = np.empty((len(problem.steps), extent[2]))
+    _put_inner(problem, forest, low, high, queue, gains, np.empty((5, extent[2])))
     _put_leaving(problem, forest, low, high, queue)
-    return merge_block(problem, forest, components, store, queue, limit, pulse)
-
-
-def count_edges(
-    problem: Problem, low: NDArray[np.int64], high: NDArray[np.int64]
-) -> int:
-    """Return the number of edges in a box or out of it, and out of the image too."""
-    inner = np.prod(np.maximum(high - low - np.abs(problem.offsets), 0), axis=1)
-    # An edge inside has two ends there.
-    return int((2 * np.prod(high - low) - inner).sum())
+    return merge_block(problem, forest, components, queue, limit, pulse)
 
 
 @kernel

@@ -9,7 +9,6 @@ nothing has to be found in memory but what lies in the window.
 
 from __future__ import annotations
 
-from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,94 +43,6 @@ ITEMS_PER_BUCKET = 8
 """Enough to look at several items at once, few enough to sort at no cost."""
 
 
-class Store:
-    """Room for the queues of all blocks of one run, from any thread.
-
-    What a block is done with the next one takes, so that most memory is touched for
-    the first time but once a run: the system asks more for that than an item is worth.
-
-    Parameters
-    ----------
-    n_items : int
-        Number of items to begin with, in all leaves.
-    n_blocks, height : int
-        Number of blocks, and of those that are each part of the next.
-    item : dtype
-        `ITEM` or `WIDE_ITEM`.
-
-    Attributes
-    ----------
-    pool : (n_chunks * CHUNK,) ndarray of `item`
-        The items of all queues.
-    before : (n_chunks,) ndarray of int32
-        The chunk before in the same chain, or -1.
-    """
-
-    def __init__(
-        self, n_items: int, n_blocks: int, height: int, item: np.dtype[np.void]
-    ) -> None:
-        # A log may have a chunk that is not full; of the blocks of one height, all
-        # logs are of so many items, but for one in each block.
-        n_chunks = n_items // CHUNK + height * (n_items // ITEMS_PER_LOG) + 7 * n_blocks
-        # Memory never touched is never given: take from the front what is new.
-        self.pool = np.empty(n_chunks * CHUNK, item)
-        self.before = np.arange(1, n_chunks + 1, dtype=np.int32)
-        self.before[-1] = -1
-        self._free = np.zeros(1, np.int32)
-        self._lock = Lock()
-
-    def give(self, n_chunks: int) -> NDArray[np.int32]:
-        """Return the last chunk of a chain of `n_chunks`, as an array of one."""
-        chain = np.empty(1, np.int32)
-        with self._lock:
-            _cut(self.before, self._free, chain, n_chunks)
-        return chain
-
-    def take_back(self, chain: NDArray[np.int32]) -> None:
-        """Take a chain of chunks back."""
-        with self._lock:
-            _join(self.before, self._free, chain)
-
-
-@kernel
-def _cut(before: Any, free: Any, chain: Any, n_chunks: int) -> None:
-    """Cut a chain of `n_chunks` from the chain `free`."""
-    chain[0] = first = free[0]
-    for _ in range(n_chunks - 1):
-        first = before[first]
-    free[0] = before[first]
-    before[first] = -1
-
-
-@kernel
-def _join(before: Any, free: Any, chain: Any) -> None:
-    """Join a chain to the end of the chain `free`."""
-    first = chain[0]
-    if first < 0:
-        return
-    while before[first] >= 0:
-        first = before[first]
-    before[first] = free[0]
-    free[0] = chain[0]
-
-
-class Sealed(NamedTuple):
-    """Logs that smaller blocks did not come to.
-
-    The numbers of components in their items are out of date, and that an edge leaves
-    the block may be too: only the edge itself tells.
-    """
-
-    deep: Any  # (n,) how deep the best item may lie, in gain below `Problem.top`
-    last: Any  # (n,) the last chunk
-    count: Any  # (n,) the number of items
-
-    @classmethod
-    def none(cls) -> Sealed:
-        """Return no logs."""
-        return cls(np.empty(0), np.empty(0, np.int32), np.empty(0, np.int32))
-
-
 class Queue(NamedTuple):
     """Edges of one block, in logs of falling gain.
 
@@ -139,16 +50,11 @@ class Queue(NamedTuple):
     the block, and edges that leave it.
     """
 
-    low: Any  # (3,) the first pixel of the block
-    high: Any  # (3,) and the one after its last
-
-    pool: Any  # the items of all queues
-    before: Any  # of every chunk, the chunk before in the same chain
+    pool: Any  # (n_chunks * CHUNK,) the items
+    before: Any  # (n_chunks,) the chunk before in the same chain
     last: Any  # (n_logs + 2,) the last chunk of every chain
     count: Any  # (n_logs + 2,) the number of items in it
     free: Any  # (1,) the last chunk of the chain of free ones
-    sealed: Sealed  # the deepest first
-    n_sealed: Any  # (1,) how many of them are left
     n_logs: int
     top: float  # no gain is larger
     scale: float  # logs per unit of gain
@@ -165,45 +71,17 @@ class Window(NamedTuple):
     n_most: int  # items in it, unless a single log has more
 
 
-def new_queue(
-    problem: Problem,
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
-    store: Store,
-    n_new: int,
-    n_kept: int = 0,
-    sealed: Sealed | None = None,
-) -> Queue:
-    """Return an empty queue.
-
-    Parameters
-    ----------
-    problem
-        What to cluster.
-    low, high : (3,) ndarray of int64
-        The box that is the block.
-    store : Store
-        Where chunks come from.
-    n_new, n_kept : int
-        Number of items to come, without and with their chunks.
-    sealed : Sealed, optional
-        Logs to open when their turn comes.
-    """
-    sealed = sealed or Sealed.none()
-    order = np.argsort(-sealed.deep, kind="stable")
-    n_logs = max((n_new + n_kept + int(sealed.count.sum())) // ITEMS_PER_LOG, 1)
+def new_queue(problem: Problem, n_items: int, item: np.dtype[np.void]) -> Queue:
+    """Return an empty queue with room for `n_items`."""
+    n_logs = max(n_items // ITEMS_PER_LOG, 1)
     # Every log may have a chunk that is not full; one more is being emptied.
-    n_chunks = n_new // CHUNK + n_logs + 3
+    n_chunks = n_items // CHUNK + n_logs + 3
     return Queue(
-        low=low,
-        high=high,
-        pool=store.pool,
-        before=store.before,
+        pool=np.empty(n_chunks * CHUNK, item),
+        before=np.arange(-1, n_chunks - 1, dtype=np.int32),
         last=np.full(n_logs + 2, -1, np.int32),
         count=np.zeros(n_logs + 2, np.int32),
-        free=store.give(n_chunks),
-        sealed=Sealed(*(column[order] for column in sealed)),
-        n_sealed=np.full(1, len(order)),
+        free=np.full(1, n_chunks - 1, np.int32),
         n_logs=n_logs,
         top=problem.top,
         scale=n_logs / problem.depth if problem.depth > 0.0 else 0.0,
@@ -215,7 +93,7 @@ def new_window(queue: Queue) -> Window:
 
     Room for the worst case costs nothing: memory never touched is never given.
     """
-    n_items = int(queue.count.sum() + queue.sealed.count.sum())
+    n_items = int(queue.count.sum())
     return Window(
         items=np.empty(n_items, queue.pool.dtype),
         following=np.empty(n_items, np.int32),
@@ -283,38 +161,20 @@ def _copy_item(to: Any, place: int, items: Any, at: int) -> None:
 
 
 @kernel
-def last_chunk(chains: Any, at: int) -> tuple[int, int]:
-    """Return where the items in the last chunk of a chain begin and end in the pool.
-
-    The chain is a log of a `Queue`, or one of `Sealed`.
-    """
-    start = int(chains.last[at]) * CHUNK
-    return start, start + int((chains.count[at] - 1) % CHUNK) + 1
+def last_chunk(queue: Queue, log: int) -> tuple[int, int]:
+    """Return where the items in the last chunk of a log begin and end in the pool."""
+    start = int(queue.last[log]) * CHUNK
+    return start, start + int((queue.count[log] - 1) % CHUNK) + 1
 
 
 @kernel
-def drop_chunk(queue: Queue, chains: Any, at: int) -> None:
-    """Take the last chunk from a chain; it is free for the queue to use."""
-    chunk = chains.last[at]
-    chains.last[at] = queue.before[chunk]
+def drop_chunk(queue: Queue, log: int) -> None:
+    """Take the last chunk from a log."""
+    chunk = queue.last[log]
+    queue.last[log] = queue.before[chunk]
     queue.before[chunk] = queue.free[0]
     queue.free[0] = chunk
-    chains.count[at] -= (chains.count[at] - 1) % CHUNK + 1
-
-
-@kernel
-def pixel_inside(problem: Problem, queue: Queue, pixel: int) -> bool:
-    """Whether the block contains a pixel."""
-    row = pixel // problem.shape[2]
-    plane = row // problem.shape[1]
-    y, x = row - plane * problem.shape[1], pixel - row * problem.shape[2]
-    return contains(queue.low, queue.high, plane, y, x)
-
-
-@kernel
-def contains(low: Any, high: Any, z: int, y: int, x: int) -> bool:
-    """Whether the box from corner `low` to corner `high` contains a pixel."""
-    return low[0] <= z < high[0] and low[1] <= y < high[1] and low[2] <= x < high[2]
+    queue.count[log] -= (queue.count[log] - 1) % CHUNK + 1
 
 
 @kernel
@@ -350,39 +210,20 @@ def sift_down(window: Window, n_heap: int, at: int) -> None:
     keys[at], heap[at] = key, item
 
 
-def rest(queue: Queue) -> Queue:
-    """Return a queue of no logs, with what is kept and sealed in one that is done."""
-    n_logs, n_sealed = queue.n_logs, int(queue.n_sealed[0])
-    unopened = np.flatnonzero(queue.count[:n_logs])
-    deep = unopened / queue.scale if queue.scale > 0.0 else np.zeros(len(unopened))
-    own = Sealed(deep, queue.last[unopened], queue.count[unopened])
-    return queue._replace(
-        last=queue.last[n_logs:].copy(),
-        count=queue.count[n_logs:].copy(),
-        n_logs=0,
-        sealed=join_sealed([Sealed(*(x[:n_sealed] for x in queue.sealed)), own]),
-    )
-
-
-def join_sealed(sealed: list[Sealed]) -> Sealed:
-    """Return sealed logs of several queues together."""
-    return Sealed(*map(np.concatenate, zip(*sealed, strict=True)))
-
-
-def copy_chain(store: Any, last: int, n_items: int) -> NDArray[np.void]:
-    """Return a copy of the items in a chain."""
-    items = np.empty(n_items, store.pool.dtype)
-    _copy(store.pool, store.before, last, items)
+def take(queue: Queue, log: int) -> NDArray[np.void]:
+    """Return a copy of the items of a log."""
+    items = np.empty(queue.count[log], queue.pool.dtype)
+    _copy(queue, log, items)
     return items
 
 
 @kernel
-def _copy(pool: Any, before: Any, chunk: int, items: Any) -> None:
-    """Copy the items of a chain, chunk by chunk, from the last one on."""
-    stop = len(items)
+def _copy(queue: Queue, log: int, items: Any) -> None:
+    """Copy the items of a log, chunk by chunk."""
+    chunk, stop = queue.last[log], len(items)
     while stop > 0:
         start = (stop - 1) // CHUNK * CHUNK
         first = int(chunk) * CHUNK
         for at in range(stop - start):
-            _copy_item(items, start + at, pool, first + at)
-        chunk, stop = before[chunk], start
+            _copy_item(items, start + at, queue.pool, first + at)
+        chunk, stop = queue.before[chunk], start

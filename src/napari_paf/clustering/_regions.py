@@ -16,43 +16,11 @@ from numpy.typing import NDArray
 from napari_paf.clustering._blocks import Left, Limit
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import balance_gain, entropy_gain
-from napari_paf.clustering._queue import copy_chain
-from napari_paf.clustering._state import Forest, Problem, root_of, take_edge
+from napari_paf.clustering._state import Forest, Problem, take_edge
 from napari_paf.clustering._tree import find
 
 SLACK = 1e-14
 """Share of the largest gain, some fifty times what rounding can change."""
-
-
-def _edges_left(problem: Problem, forest: Forest, left: Left) -> NDArray[np.void]:
-    """Return the edges between what the whole image left, by its numbers there."""
-    queue, sealed = left.queue, left.queue.sealed
-    last = [queue.last[0], *sealed.last]
-    count = [queue.count[0], *sealed.count]
-    items = np.concatenate(
-        [copy_chain(queue, *c) for c in zip(last, count, strict=True)]
-    )
-    forest.number[left.pixel] = np.arange(len(left.pixel), dtype=np.int32)
-    return items[: _look_up(problem, forest, items)]
-
-
-@kernel
-def _look_up(problem: Problem, forest: Forest, items: Any) -> int:
-    """Look up the components of items; return how many have two, put in front."""
-    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
-    number, n_items = forest.number, 0
-    for at in range(len(items)):
-        edge = items[at]["edge"]
-        if edge < 0:  # it is there from its other end
-            continue
-        i = edge >> bits
-        a = number[root_of(forest, i)]
-        b = number[root_of(forest, i + problem.steps[edge & mask])]
-        if a != b:
-            items[n_items]["edge"] = edge
-            items[n_items]["a"], items[n_items]["b"] = a, b
-            n_items += 1
-    return n_items
 
 
 def _bundle(items: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
@@ -61,7 +29,7 @@ def _bundle(items: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64
     pair |= np.maximum(items["a"], items["b"])
     order = np.argsort(pair)
     pair = pair[order]
-    first = np.flatnonzero(np.diff(pair, prepend=-1))
+    first = np.flatnonzero(np.concatenate([[True], pair[1:] != pair[:-1]]))
     return items[order], np.append(first, len(items))
 
 
@@ -111,7 +79,7 @@ def merge_regions(
     Until as many merges are made as the limit says, or one region is left. Returns the
     merged edges, their gains, and nothing left.
     """
-    items, first = _bundle(_edges_left(problem, forest, left))
+    items, first = _bundle(left.inner)
     n = len(first) - 1
     bundles = Bundles(
         entropy=np.full(n, np.inf),

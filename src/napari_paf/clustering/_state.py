@@ -55,15 +55,6 @@ def above(gain: float) -> Any:
 
 
 @kernel
-def root_of(forest: Forest, pixel: int) -> int:
-    """Return the pixel that stands for the component of a pixel in the block."""
-    root = forest.root
-    while root[pixel] >= 0:
-        pixel = root[pixel]
-    return pixel
-
-
-@kernel
 def outer_size(forest: Forest, pixel: int) -> int:
     """Return the size of a component outside the block, or less.
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf._progress import Progress, part
-from napari_paf.clustering._bisection import Block, cut_into_blocks
+from napari_paf.clustering._bisection import Block
 from napari_paf.clustering._blocks import NO_LIMIT, Left, Limit, merge_parent
 from napari_paf.clustering._gains import (
     balance_gain,
@@ -34,8 +34,8 @@ from napari_paf.clustering._gains import (
     sum_loops,
     tabulate_sizes,
 )
-from napari_paf.clustering._leaves import count_edges, merge_leaf
-from napari_paf.clustering._queue import ITEM, WIDE_ITEM, Store
+from napari_paf.clustering._leaves import merge_leaf
+from napari_paf.clustering._queue import ITEM, WIDE_ITEM
 from napari_paf.clustering._regions import merge_regions
 from napari_paf.clustering._state import Forest, Problem
 from napari_paf.clustering.graph import PixelGraph
@@ -224,7 +224,7 @@ def _merge_blocks(
     region.
     """
     n_axes = 2 if problem.shape[0] == 1 else 3
-    whole = cut_into_blocks(problem.shape, LEAF[n_axes])
+    whole = Block(np.zeros(3, np.int64), problem.shape, LEAF[n_axes])
     fits = len(problem.weights) <= np.iinfo(np.int32).max
     item = ITEM if fits else WIDE_ITEM
     # Filled as blocks are done. Memory that is never touched is never given.
@@ -232,8 +232,6 @@ def _merge_blocks(
     gains = np.empty(problem.n_inside)
     n_merged = 0
     leaves = whole.leaves()
-    n_items = sum(count_edges(problem, leaf.low, leaf.high) for leaf in whole.leaves())
-    store = Store(n_items, whole.n_blocks, whole.height, item)
     left: dict[Block, dict[Block, Left]] = {}
     ready: list[Block] = []
     running: dict[Future[Any], tuple[Block | None, NDArray[np.int64]]] = {}
@@ -257,9 +255,9 @@ def _merge_blocks(
             # In the order of the leaves, so that runs repeat themselves exactly.
             children = left.pop(block)
             parts = [children[child] for child in block.children]
-            submit(block, merge_parent, block.low, block.high, store, parts, last)
+            submit(block, merge_parent, block.low, block.high, parts, last)
         else:
-            submit(block, merge_leaf, block.low, block.high, store, last)
+            submit(block, merge_leaf, block.low, block.high, item, last)
 
     def collect() -> None:
         # In a function of its own, so that nothing keeps hold of what blocks left.
@@ -278,7 +276,7 @@ def _merge_blocks(
                 siblings[block] = rest
                 if len(siblings) == len(block.parent.children):
                     ready.append(block.parent)
-            elif goes_on and len(rest.pixel) > 1:
+            elif goes_on and len(rest.inner):
                 submit(None, merge_regions, rest, limit(n_wanted, leaves=False))
 
     try:
