@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from skimage.measure import label as connected_components
@@ -83,22 +81,9 @@ def test_image_with_nan_cannot_be_run(open_widget, qtbot):
 
 
 @pytest.mark.parametrize("phase", ["Loading", "Reading", "Predicting", "Clustering"])
-def test_cancel_in_each_phase(open_widget, qtbot, phase):
+def test_cancel_in_each_phase(open_widget, seconds_to_cancel, phase):
     """Cancel from the first report of each phase on: at once, and nothing is left."""
     viewer, widget = open_widget(load_sample("phase_contrast_cells").image)
-    steps, begun = [], []
-    widget.run()
-    run = widget._run
-
-    def cancel_in_phase(fraction, description):
-        steps.append(description)
-        if phase in description and not begun:
-            begun.append(time.perf_counter())
-            widget.cancel()
-
-    run.progressed.connect(cancel_in_phase)
-    qtbot.waitUntil(lambda: widget.worker is None, timeout=120_000)
-    assert begun, steps
-    assert time.perf_counter() - begun[0] < 1
-    assert "image 0 superpixels" not in viewer.layers, steps
+    assert seconds_to_cancel(widget, phase) < 1
+    assert "image 0 superpixels" not in viewer.layers
     assert "Cancelled" in widget.message
