@@ -317,8 +317,9 @@ def test_a_time_instead_of_steps(
 
     def report(fraction: float, description: str) -> None:
         nonlocal now
-        seen.append((fraction, description))
-        now += 10 if "Training" in description else 1
+        if seen[-1:] != [(fraction, description)]:  # else it is said again
+            seen.append((fraction, description))
+            now += 10 if "Training" in description else 1
 
     def wait() -> bool:
         nonlocal now
@@ -369,6 +370,24 @@ def test_cancelled_by_raising(picture: tuple) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         train([picture], progress=report)
+
+
+@pytest.mark.parametrize("during", ["Training, step 1 ", "Measuring"])
+@pytest.mark.parametrize("times", range(1, 5))
+def test_cancelled_in_the_middle_of_a_step(
+    picture: tuple, during: str, times: int
+) -> None:
+    seen: list[str] = []
+
+    def report(fraction: float, description: str) -> None:
+        seen.append(description)
+        if sum(during in text for text in seen) == times:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train([picture], steps=1, progress=report)
+    # Asked in between, not only at the start of the next one.
+    assert len({text for text in seen if during not in text}) <= 1
 
 
 def test_patience(picture: tuple) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,8 +158,7 @@ class Training:
             if patience is not None and progress.waited >= patience:
                 break
             schedule.step += 1
-            report(schedule.fraction, schedule.description)
-            losses.append(self._step())
+            losses.append(self._step(report))
             progress.step = schedule.step
             if not schedule.looks(event_every):
                 continue
@@ -201,8 +201,11 @@ class Training:
             self._model() if improved else None,
         )
 
-    def _step(self) -> float:
+    def _step(self, report: Report) -> float:
         """Learn from one batch; return its loss."""
+        # Again and again within the step, as it is also how to cancel.
+        look = partial(report, self.schedule.fraction, self.schedule.description)
+        look()
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * self.schedule.rate
         crops = draw_crops(
@@ -213,12 +216,14 @@ class Training:
             rng=self.rng,
             augmentation=self.augmentation,
         )
+        look()
         self.network.train()
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"
         ):
             logits = self.network(self._input(crops).to(self.device)).float()
-        inside, across = self._weights(crops, logits)
+        look()
+        inside, across = self._weights(crops, logits, look)
         # The loss would undo the shift, which is for the clustering.
         shift = getattr(self.model.config, "shift", 0.0)
         loss = affinity_loss(
@@ -227,6 +232,7 @@ class Training:
             across.to(self.device),
             boundary_weight=self.boundary_weight,
         )
+        look()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -240,7 +246,9 @@ class Training:
         images = [prepare(image) for image in crops.image.numpy()]
         return torch.from_numpy(np.stack(images))
 
-    def _weights(self, crops: Crops, logits: Tensor) -> tuple[Tensor, Tensor]:
+    def _weights(
+        self, crops: Crops, logits: Tensor, look: Callable[[], None]
+    ) -> tuple[Tensor, Tensor]:
         offsets, weighing = self.model.offsets, LOSSES[self.loss]
         if weighing is None:
             return crops.weights(offsets)
@@ -250,7 +258,7 @@ class Training:
         # One loss for all granularities: each crop has its own.
         sizes = self.rng.choice(PIXELS_PER_SUPERPIXEL, len(affinity))
         superpixels = [
-            superpixels_of(a, a[0].size // size)
+            superpixels_of(a, a[0].size // size, lambda _fraction, _step: look())
             for a, size in zip(affinity, sizes, strict=True)
         ]
 
@@ -275,8 +283,9 @@ class Training:
     def _validate(self, report: Report) -> float | None:
         if not self.held_out:
             return None
-        report(self.schedule.fraction, "Measuring the superpixels")
-        return validate(self.average, self.model.config, self.held_out, self.device)
+        look = partial(report, self.schedule.fraction, "Measuring the superpixels")
+        config, device = self.model.config, self.device
+        return validate(self.average, config, self.held_out, device, look)
 
     def _model(self) -> AffinityModel:
         """Return the best weights so far as a model of its own."""

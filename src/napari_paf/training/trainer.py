@@ -120,8 +120,8 @@ def train_affinity(
         training goes on from it, with the same arguments; the result is the same
         as without a break.
     progress : callable, optional
-        Called as ``progress(fraction, description)`` before each step; to cancel,
-        raise from it.
+        Called as ``progress(fraction, description)`` several times in each step;
+        to cancel, raise from it.
 
     Yields
     ------

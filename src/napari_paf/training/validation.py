@@ -13,18 +13,21 @@ from napari_paf.metrics import achievable_segmentation_accuracy
 from napari_paf.training.sampling import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import nn
 
+    from napari_paf._progress import Progress
     from napari_paf.training.sampling import Sample
 
 PIXELS_PER_SUPERPIXEL = (1200, 300, 100)
 LARGEST = {2: 512, 3: 96}  # pixels along each axis of what is looked at
 
 
-def superpixels_of(affinity: NDArray[Any], n_segments: int) -> NDArray[Any]:
+def superpixels_of(
+    affinity: NDArray[Any], n_segments: int, progress: Progress | None = None
+) -> NDArray[Any]:
     """Return superpixels of predicted affinities, at least one, on one thread.
 
     Parameters
@@ -33,6 +36,8 @@ def superpixels_of(affinity: NDArray[Any], n_segments: int) -> NDArray[Any]:
         Values for neighbours outside the image do not matter.
     n_segments : int
         How many to make; limited to what the image has room for.
+    progress : callable, optional
+        As in `entropy_rate_superpixels`.
 
     Returns
     -------
@@ -41,7 +46,11 @@ def superpixels_of(affinity: NDArray[Any], n_segments: int) -> NDArray[Any]:
     affinity = np.ascontiguousarray(affinity, np.float32)
     n_segments = min(max(1, n_segments), affinity[0].size)
     return entropy_rate_superpixels(
-        affinity, n_segments, connectivity=affinity.ndim - 1, n_threads=1
+        affinity,
+        n_segments,
+        connectivity=affinity.ndim - 1,
+        n_threads=1,
+        progress=progress,
     )
 
 
@@ -50,6 +59,7 @@ def validate(
     config: Any,
     samples: Sequence[Sample],
     device: torch.device,
+    look: Callable[[], None],
 ) -> float:
     """Return the mean achievable segmentation accuracy over samples and sizes.
 
@@ -62,6 +72,8 @@ def validate(
     samples : sequence of Sample
         Their first 512 x 512 pixels are used, or 96 x 96 x 96 of a volume.
     device : torch.device
+    look : callable
+        Called often on the way; to cancel, raise from it.
 
     Returns
     -------
@@ -73,14 +85,18 @@ def validate(
         sample = sample.part(*(slice(LARGEST[sample.ndim]),) * sample.ndim)
         prepare: Any = network.prepare_normalized
         image = prepare(decode(sample.codes))
+        look()
         with torch.inference_mode():
             logits = network(torch.from_numpy(image)[None].to(device))[0]
             affinity = torch.sigmoid(logits.float() / config.temperature).cpu().numpy()
+        look()
         strength = getattr(config, "regularity", 0.0)
         offsets: Any = network.offsets
         regularize(affinity, offsets, strength, (1.0,) * sample.ndim)
         for pixels in PIXELS_PER_SUPERPIXEL:
-            labels = superpixels_of(affinity, affinity[0].size // pixels)
+            labels = superpixels_of(
+                affinity, affinity[0].size // pixels, lambda _fraction, _step: look()
+            )
             scores.append(
                 achievable_segmentation_accuracy(
                     labels, sample.labels, unlabelled=sample.unlabelled
