@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from napari_paf import load_model, train_affinity
 from napari_paf.affinity.model import AffinityModel
-from napari_paf.affinity.model_store import user_models
+from napari_paf.affinity.model_names import user_models
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 from napari_paf.cli import app
 

@@ -12,16 +12,15 @@ import torch
 
 from napari_paf import list_models, load_model
 from napari_paf.affinity.model import AffinityModel
+from napari_paf.affinity.model_names import models_folder, user_models
 from napari_paf.affinity.model_store import (
     check_free_name,
     delete_user_model,
     export_model,
     free_name,
     import_user_model,
-    models_folder,
     rename_user_model,
     save_user_model,
-    user_models,
 )
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 

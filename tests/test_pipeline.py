@@ -88,6 +88,19 @@ def test_is_its_two_steps():
     np.testing.assert_array_equal(hierarchy.labels(60), expected)
 
 
+@pytest.mark.parametrize(("model", "balance"), [("default", 0.2), ("gradient", 0.5)])
+def test_the_balance_is_the_models_own(model, balance):
+    image = load_sample("histology_rgb").image[:64, :72]
+    options = {"channel_axis": -1, "device": "cpu"}
+    own = superpixels(image, 40, model=model, **options)
+    expected = superpixels(image, 40, model=model, balance=balance, **options)
+    np.testing.assert_array_equal(own, expected)
+    hierarchy = superpixel_hierarchy(image, 40, model=model, **options)
+    np.testing.assert_array_equal(hierarchy.labels(40), own)
+    other = superpixels(image, 40, model=model, balance=0.0, **options)
+    assert (other != own).any()
+
+
 @pytest.mark.parametrize("connectivity", [1, 2, 3])
 def test_volume_with_spacing(connectivity):
     volume = load_sample("em_fibsem_3d").image[:6, :24, :24]

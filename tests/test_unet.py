@@ -150,6 +150,9 @@ def test_normalisation_is_folded_correctly(ndim: int) -> None:
         ({"temperature": float("nan")}, "temperature=nan"),
         ({"shift": float("inf")}, "shift=inf"),
         ({"contrast": -1}, "contrast=-1"),
+        ({"balance": -0.1}, "balance=-0.1.*0 to 1000"),
+        ({"balance": float("nan")}, "balance=nan"),
+        ({"balance": 1001}, "balance=1001"),
         ({"architecture": "vit"}, "architecture='vit'"),
     ],
 )

@@ -4,11 +4,11 @@ Usage::
 
     python tools/tune_default.py MODEL BSDS500_DIR MICROSCOPY_DIR OUTPUT
 
-Tries temperatures, shifts, contrasts and regularities. Measures every fifth image of
-BSDS500 val, all annotators, at 100, 300 and 600 superpixels, and up to four
-held-out images of every kind of microscopy at 300 and 100 pixels a superpixel,
-at the default balance. Writes the best by mean achievable segmentation accuracy and a
-tenth of boundary recall (half photographs, half kinds), with its figures on its card.
+Tries temperatures, shifts, contrasts, regularities and balances. Measures every fifth
+image of BSDS500 val, all annotators, at 100, 300 and 600 superpixels, and up to four
+held-out images of every kind of microscopy at 300 and 100 pixels a superpixel. Writes
+the best by mean achievable segmentation accuracy and a tenth of boundary recall (half
+photographs, half kinds), with its figures on its card.
 """
 
 from __future__ import annotations
@@ -61,10 +61,11 @@ def main() -> None:
     parser.add_argument("bsds500", type=Path)
     parser.add_argument("microscopy", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--temperatures", type=float, nargs="+", default=[0.85, 1.0])
-    parser.add_argument("--shifts", type=float, nargs="+", default=[-2.6, -2.4])
-    parser.add_argument("--contrasts", type=float, nargs="+", default=[4.0, 5.0])
-    parser.add_argument("--regularities", type=float, nargs="+", default=[0.006])
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 1.1])
+    parser.add_argument("--shifts", type=float, nargs="+", default=[-3.7, -2.4])
+    parser.add_argument("--contrasts", type=float, nargs="+", default=[5.0])
+    parser.add_argument("--regularities", type=float, nargs="+", default=[0.004, 0.006])
+    parser.add_argument("--balances", type=float, nargs="+", default=[0.2, 0.5])
     options = parser.parse_args()
 
     model = load_model(options.model)
@@ -77,11 +78,12 @@ def main() -> None:
         for kind, group in groups.items()
     }
     best, chosen, figures = 0.0, model.config, {}
-    for temperature, shift, contrast, regularity in itertools.product(
+    for temperature, shift, contrast, regularity, balance in itertools.product(
         options.temperatures,
         options.shifts,
         options.contrasts,
         options.regularities,
+        options.balances,
     ):
         config = dataclasses.replace(
             model.config,
@@ -89,9 +91,10 @@ def main() -> None:
             shift=shift,
             contrast=contrast,
             regularity=regularity,
+            balance=balance,
         )
         table = {kind: measure(groups[kind], images[kind], config) for kind in groups}
-        print(f"{temperature=} {shift=} {contrast=} {regularity=}", flush=True)
+        print(f"{temperature=} {shift=} {contrast=} {regularity=} {balance=}")
         print(*(f"  {kind}: {rows}" for kind, rows in table.items()), sep="\n")
         photographs = score(table["photographs"].values())
         microscopy = score(row for kind in KINDS for row in table[kind].values())
@@ -108,8 +111,7 @@ def main() -> None:
         "about 5 to 100 pixels",
         "validation": figures,
         "validation on": "every fifth image of BSDS500 val at 100, 300, 600 "
-        "superpixels; held-out microscopy at 300 and 100 pixels a superpixel; "
-        "balance 0.5",
+        "superpixels; held-out microscopy at 300 and 100 pixels a superpixel",
     }
     model.save(options.output)
 
@@ -147,7 +149,9 @@ def measure(
         if not photograph:
             counts = {f"pixels / {p}": pixels // p for p in PIXELS_PER_SUPERPIXEL}
         for name, n in counts.items():
-            labels = entropy_rate_superpixels(affinity, n, n_threads=1)
+            labels = entropy_rate_superpixels(
+                affinity, n, balance=config.balance, n_threads=1
+            )
             row = {
                 "ASA": achievable_segmentation_accuracy(labels, sample.labels),
                 "BR": boundary_recall(labels, sample.labels),

@@ -19,7 +19,8 @@ from napari_paf._validation import (
     check_mask,
     check_n_segments,
 )
-from napari_paf.affinity.predict import predict_affinity
+from napari_paf.affinity.balance import balance_of
+from napari_paf.affinity.predict import predict_affinity, resolve_model
 from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
 from napari_paf.clustering.hierarchy import (
     SuperpixelHierarchy,
@@ -45,7 +46,7 @@ def superpixels(
     n_segments: int = 300,
     *,
     model: str | os.PathLike[str] | AffinityModel = "default",
-    balance: float = 0.5,
+    balance: float | None = None,
     connectivity: int = 2,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
@@ -71,6 +72,8 @@ def superpixels(
         ``"gradient"`` for the classical differences of intensity.
     balance : float, optional
         How much equal sizes matter, at least 0. 0 follows the affinities alone.
+        Default: what the model was tuned with, 0.2 for ``"default"`` and 0.5 for
+        ``"gradient"``.
     connectivity : int, optional
         Number of axes along which neighbouring pixels may differ, from 1 (shared
         faces) to the number of spatial axes.
@@ -141,7 +144,7 @@ def superpixel_hierarchy(
     n_segments: int = 300,
     *,
     model: str | os.PathLike[str] | AffinityModel = "default",
-    balance: float = 0.5,
+    balance: float | None = None,
     connectivity: int = 2,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
@@ -202,7 +205,7 @@ def _cluster_image(
     n_segments: int,
     *,
     model: Any,
-    balance: float,
+    balance: float | None,
     connectivity: int,
     channel_axis: int | None,
     mask: ArrayLike | None,
@@ -214,7 +217,7 @@ def _cluster_image(
     """Check everything, predict, and hand the affinities to `cluster`."""
     channels = check_image(image, channel_axis)
     shape = channels.shape[1:]
-    balance = check_balance(balance)
+    balance = None if balance is None else check_balance(balance)
     connectivity = check_connectivity(connectivity, len(shape))
     n_threads = check_n_threads(n_threads)
     inside = None if mask is None else check_mask(mask, shape)
@@ -223,9 +226,12 @@ def _cluster_image(
     if inside is not None:
         neighbours = ndimage.generate_binary_structure(len(shape), connectivity)
         check_covers_islands(n_segments, ndimage.label(inside, neighbours)[1])
+    chosen = resolve_model(model)
+    if balance is None:
+        balance = balance_of(chosen)
     affinity = predict_affinity(
         channels,
-        model=model,
+        model=chosen,
         channel_axis=0,
         spacing=spacing,
         device=device,

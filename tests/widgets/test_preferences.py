@@ -10,7 +10,7 @@ import pytest
 from npe2 import PluginManifest
 
 import napari_paf
-from napari_paf.affinity.model_store import models_folder
+from napari_paf.affinity.model_names import models_folder
 from napari_paf.affinity.predict import check_tile_memory
 from napari_paf.clustering.merging import check_n_threads
 from napari_paf.widgets.common import preferences, warmup

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dask.array as da
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QLabel
+
+from napari_paf import load_model
 
 
 def visible_text(widget):
@@ -18,7 +22,7 @@ def test_controls_are_named_as_the_arguments(open_widget, grey):
     widget = open_widget(grey).widget
     assert widget.n_segments.value == 300
     assert widget.model.value == "default"
-    assert widget.balance.value == 0.5
+    assert widget.balance.value == 0.2
     assert widget.connectivity.value == 2
     assert widget.mask_layer.value is None
     assert widget.device.value == "auto"
@@ -194,6 +198,29 @@ def test_model_takes_files_and_names(open_widget, grey, tmp_path):
     assert widget.model.value == "membranes"
     widget.model.set_names(("default",))
     assert widget.model.value == "default"
+
+
+def test_balance_is_the_models_own_until_it_is_set(open_widget, grey, tmp_path):
+    model = load_model("default")
+    model.config = replace(model.config, balance=0.75)
+    model.save(path := tmp_path / "own.safetensors")
+    widget = open_widget(grey).widget
+    assert widget.balance.value == 0.2
+    for chosen, balance in (("gradient", 0.5), (path, 0.75), ("default", 0.2)):
+        widget.model.value = chosen
+        assert widget.balance.value == balance
+    widget.balance.value = 0.3
+    widget.model.value = "gradient"
+    assert widget.balance.value == 0.3
+
+
+def test_model_and_balance_are_remembered_together(open_widget, grey):
+    widget = open_widget(grey).widget
+    widget.model.value = "gradient"
+    assert open_widget(grey).widget.balance.value == 0.5
+    widget.balance.value = 0.2
+    again = open_widget(grey).widget
+    assert (again.model.value, again.balance.value) == ("gradient", 0.2)
 
 
 @pytest.mark.parametrize("chosen", ["own.safetensors", ""])

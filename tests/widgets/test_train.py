@@ -12,7 +12,8 @@ from napari.layers import Labels
 from qtpy.QtWidgets import QApplication
 
 from napari_paf import load_model, train_affinity
-from napari_paf.affinity.model_store import save_user_model, user_models
+from napari_paf.affinity.model_names import user_models
+from napari_paf.affinity.model_store import save_user_model
 from napari_paf.training.loop import Training
 from napari_paf.widgets.train.read import Source, evenly, read_samples
 
@@ -45,8 +46,10 @@ def test_the_same_model_as_from_a_script(open_training, cells, qtbot):
     init = widget.init.value
     image, labels = (array.copy() for array in cells)
     widget.preview.value = False
+    steps = []
     widget.run()
-    qtbot.waitUntil(lambda: "Training" in widget.message)
+    widget._run.progressed.connect(lambda _fraction, step: steps.append(step))
+    qtbot.waitUntil(lambda: any("Training" in step for step in steps), timeout=30_000)
     # What is painted from now on is for the next training.
     viewer.layers["cells 0 labels"].data[...] = 1
     viewer.layers["cells 0"].data[...] = 0

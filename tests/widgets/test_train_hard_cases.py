@@ -12,7 +12,7 @@ import torch
 from qtpy.QtCore import QThreadPool
 
 from napari_paf import load_model
-from napari_paf.affinity.model_store import user_models
+from napari_paf.affinity.model_names import user_models
 from napari_paf.widgets.train.request import _spare_a_core
 
 ENDLESS = 100_000  # steps

@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtCore import QThreadPool
 
 from napari_paf import load_model
-from napari_paf.affinity.model_store import user_models
+from napari_paf.affinity.model_names import user_models
 
 
 def trained(widget):

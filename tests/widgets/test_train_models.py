@@ -6,7 +6,8 @@ import pytest
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
 from napari_paf import load_model
-from napari_paf.affinity.model_store import save_user_model, user_models
+from napari_paf.affinity.model_names import user_models
+from napari_paf.affinity.model_store import save_user_model
 from napari_paf.widgets.common import warmup
 
 

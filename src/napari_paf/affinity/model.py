@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_paf.affinity.balance import BALANCE
 from napari_paf.affinity.model_file import read_model_file, write_model_file
-from napari_paf.affinity.model_store import bundled_models, find_model, user_models
+from napari_paf.affinity.model_names import (
+    bundled_models,
+    model_file_of,
+    user_models,
+)
 
 if TYPE_CHECKING:
+    import os
+
     from torch import nn
 
     from napari_paf._offsets import Offset
@@ -50,6 +54,11 @@ class AffinityModel:
     summary: dict[str, Any] = field(default_factory=dict, repr=False)
     licence: str = field(default="", repr=False)
     name: str = "unnamed"
+
+    @property
+    def balance(self) -> float:
+        """What `balance` suits the affinities: of superpixels made with this model."""
+        return float(getattr(self.config, "balance", BALANCE))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file; never leaves half a file behind.
@@ -103,21 +112,10 @@ def load_model(
     >>> load_model("default").offsets
     ((0, 1), (1, 0), (1, 1), (-1, 1))
     """
-    if not isinstance(name_or_path, str | os.PathLike):
-        raise TypeError(
-            f"name_or_path={name_or_path!r}: give the name of a model or the path of a "
-            "model file."
-        )
-    path = Path(name_or_path)
-    # "cells" is a name, "cells.safetensors" and "./cells" are paths.
-    known = isinstance(name_or_path, str) and name_or_path in list_models(folder)
-    if known or (not path.suffix and not path.exists()):
-        with resources.as_file(find_model(str(name_or_path), folder)) as file:
-            network, config, card = read_model_file(file)
-        if known:
-            card["name"] = name_or_path  # the file may have been copied or renamed
-    else:
-        network, config, card = read_model_file(path)
+    with model_file_of(name_or_path, folder) as (file, name):
+        network, config, card = read_model_file(file)
+    if name:
+        card["name"] = name  # the file may have been copied or renamed
     return AffinityModel(network, config, network.offsets, **card)  # type: ignore[arg-type]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +18,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from napari_paf._files import replacing
-from napari_paf.affinity.model_store import SUFFIX
+from napari_paf.affinity.model_header import (
+    FORMAT_VERSION,
+    KEY,
+    Unreadable,
+    field,
+    read_header,
+    take_metadata,
+)
+from napari_paf.affinity.model_names import SUFFIX
 
 if TYPE_CHECKING:
     import os
 
     from torch import Tensor, nn
-
-FORMAT_VERSION = 1
-KEY = "napari_paf"  # the entry of the file's metadata that is ours
-LARGEST_HEADER = 1 << 20  # bytes; ours take a few thousand
 
 
 def write_model_file(
@@ -100,107 +103,37 @@ def read_model_file(
     path = Path(path)
     try:
         return _read(path)
-    except _Unreadable as error:
+    except Unreadable as error:
         raise ValueError(f"model file {str(path)!r}: {error}") from None
 
 
-class _Unreadable(Exception):
-    """Why a file cannot be used, as a sentence."""
-
-
 def _read(path: Path) -> tuple[nn.Module, Any, dict[str, Any]]:
-    if path.is_dir():
-        raise _Unreadable(f"this is a folder; give a {SUFFIX} file.")
-    if not path.is_file():
-        raise _Unreadable("there is no such file.")
+    header = read_header(path)
+    metadata = take_metadata(header)
+    network, config = _empty_network(metadata)
+    _check_tensors(header, network.state_dict())
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            header = _read_header(file.read(8 + LARGEST_HEADER), size)
-            metadata = _metadata(header)
-            network, config = _empty_network(metadata)
-            expected = network.state_dict()
-            _check_tensors(header, expected)
-            file.seek(0)
-            state = load(file.read())
+        state = load(path.read_bytes())
     except OSError as error:
-        raise _Unreadable(f"it cannot be read ({error.strerror}).") from None
+        raise Unreadable(f"it cannot be read ({error.strerror}).") from None
     except SafetensorError:
-        raise _Unreadable("its tensors are damaged; get the file again.") from None
+        raise Unreadable("its tensors are damaged; get the file again.") from None
     for key, value in state.items():
         if not torch.isfinite(value).all():
-            raise _Unreadable(f"tensor {key!r} holds values that are not finite.")
+            raise Unreadable(f"tensor {key!r} holds values that are not finite.")
     # Without this, the network would keep the parameters that have no memory.
     network.load_state_dict(state, strict=True, assign=True)
     card = {
-        "summary": _field(metadata, "summary", dict, {}),
-        "licence": _field(metadata, "licence", str, ""),
-        "name": _field(metadata, "name", str, path.stem),
+        "summary": field(metadata, "summary", dict, {}),
+        "licence": field(metadata, "licence", str, ""),
+        "name": field(metadata, "name", str, path.stem),
     }
     return network.eval(), config, card
 
 
-def _read_header(start: bytes, size: int) -> dict[str, Any]:
-    """Return the JSON header of a safetensors file, given how the file starts."""
-    if len(start) < 9 or start[8:9] != b"{":
-        raise _Unreadable("this is not a safetensors file.")
-    (length,) = struct.unpack("<Q", start[:8])
-    if length > LARGEST_HEADER:
-        raise _Unreadable(
-            f"its header claims {length} bytes, more than the {LARGEST_HEADER} that "
-            "a model file may have."
-        )
-    if 8 + length > size:
-        raise _Unreadable("it is cut off; get the file again.")
-    try:
-        header = json.loads(start[8 : 8 + length])
-    except (ValueError, RecursionError):
-        raise _Unreadable("its header is not valid JSON.") from None
-    if not isinstance(header, dict):
-        raise _Unreadable("its header is not a JSON object.")
-    end = 0
-    for entry in header.values():
-        stop = entry.get("data_offsets", (0, 0)) if isinstance(entry, dict) else None
-        if not (
-            isinstance(stop, list | tuple)
-            and len(stop) == 2
-            and all(type(number) is int for number in stop)
-        ):
-            raise _Unreadable("its header describes a tensor wrongly.")
-        end = max(end, stop[1])
-    if 8 + length + end > size:
-        raise _Unreadable("it is cut off; get the file again.")
-    return header
-
-
-def _metadata(header: dict[str, Any]) -> dict[str, Any]:
-    try:
-        metadata = json.loads(header.pop("__metadata__")[KEY])
-    except (KeyError, TypeError, ValueError, RecursionError):
-        metadata = None
-    if not isinstance(metadata, dict):
-        raise _Unreadable(
-            "it says nothing about its network, so it is not a napari-paf model."
-        )
-    version = _field(metadata, "format_version", int)
-    if version != FORMAT_VERSION:
-        raise _Unreadable(
-            f"it has format version {version}, this program reads version "
-            f"{FORMAT_VERSION}; update napari-paf, or export the model again."
-        )
-    return metadata
-
-
-def _field(metadata: dict[str, Any], key: str, kind: type, default: Any = None) -> Any:
-    value = metadata.get(key, default)
-    if type(value) is not kind:
-        raise _Unreadable(f"its metadata has no valid {key!r}.")
-    return value
-
-
 def _empty_network(metadata: dict[str, Any]) -> tuple[nn.Module, Any]:
     """Return the network the metadata describes, its parameters without memory."""
-    values = _field(metadata, "config", dict)
+    values = field(metadata, "config", dict)
     architecture = values.get("architecture")
     network_class: Any
     config_class: Any
@@ -216,7 +149,7 @@ def _empty_network(metadata: dict[str, Any]) -> tuple[nn.Module, Any]:
 
         network_class, config_class = PixelAffinityNet, PixelAffinityNetConfig
     else:
-        raise _Unreadable(
+        raise Unreadable(
             f"its architecture is {architecture!r}, this program knows 'unet' and "
             "'pixel_affinity_net'."
         )
@@ -227,10 +160,10 @@ def _empty_network(metadata: dict[str, Any]) -> tuple[nn.Module, Any]:
         with torch.device("meta"):
             network = network_class(config)
     except (TypeError, ValueError) as error:
-        raise _Unreadable(f"its config makes no network ({error})") from None
-    offsets = _field(metadata, "offsets", list)
+        raise Unreadable(f"its config makes no network ({error})") from None
+    offsets = field(metadata, "offsets", list)
     if offsets != json.loads(json.dumps(network.offsets)):
-        raise _Unreadable(
+        raise Unreadable(
             f"its offsets {offsets} are not the ones of its network, {network.offsets}."
         )
     return network, config
@@ -239,12 +172,12 @@ def _empty_network(metadata: dict[str, Any]) -> tuple[nn.Module, Any]:
 def _check_tensors(header: dict[str, Any], expected: dict[str, Tensor]) -> None:
     missing, extra = expected.keys() - header.keys(), header.keys() - expected.keys()
     if missing:
-        raise _Unreadable(
+        raise Unreadable(
             f"{len(missing)} tensors of its network are missing, {min(missing)!r} for "
             "one."
         )
     if extra:
-        raise _Unreadable(
+        raise Unreadable(
             f"{len(extra)} tensors do not belong to its network, {min(extra)!r} for "
             "one."
         )
@@ -252,7 +185,7 @@ def _check_tensors(header: dict[str, Any], expected: dict[str, Tensor]) -> None:
     for key, tensor in expected.items():
         found = header[key].get("dtype"), header[key].get("shape")
         if found != (names[tensor.dtype], list(tensor.shape)):
-            raise _Unreadable(
+            raise Unreadable(
                 f"tensor {key!r} is {found[0]} of shape {found[1]}, its network needs "
                 f"{names[tensor.dtype]} of shape {list(tensor.shape)}."
             )

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_paf._offsets import edge_slices, neighbour_offsets
+from napari_paf.affinity.balance import BALANCE, LARGEST, is_balance
 from napari_paf.affinity.normalize import normalize_intensity
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class UNetConfig:
     contrast: float = 4.0
     # Compactness of superpixels where the image says nothing; see `regularize`.
     regularity: float = 0.015
+    balance: float = BALANCE  # of the superpixels that are made of these affinities
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no network."""
@@ -77,6 +79,10 @@ class UNetConfig:
         if not (isinstance(self.regularity, int | float) and 0 <= self.regularity < 1):
             raise ValueError(
                 f"regularity={self.regularity!r}: give a number from 0 to below 1."
+            )
+        if not is_balance(self.balance):
+            raise ValueError(
+                f"balance={self.balance!r}: give a number from 0 to {LARGEST:.0f}."
             )
 
 

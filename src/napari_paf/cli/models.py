@@ -84,8 +84,8 @@ def import_(
     The file is read without running any code that it may hold.
     """
     from napari_paf import import_seal_checkpoint
+    from napari_paf.affinity.model_names import SUFFIX
     from napari_paf.affinity.model_store import (
-        SUFFIX,
         check_free_name,
         import_user_model,
         save_user_model,
@@ -125,7 +125,8 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete one of your models for good."""
-    from napari_paf.affinity.model_store import delete_user_model, user_models
+    from napari_paf.affinity.model_names import user_models
+    from napari_paf.affinity.model_store import delete_user_model
 
     if name in user_models() and not yes:
         typer.confirm(f"Delete the model {name!r} for good?", abort=True, err=True)

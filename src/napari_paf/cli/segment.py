@@ -19,8 +19,12 @@ def segment(
     ] = 300,
     model: Model = "default",
     balance: Annotated[
-        float, typer.Option(help="How much equal sizes matter, at least 0.")
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            help="How much equal sizes matter, at least 0. Default: what suits the "
+            "model."
+        ),
+    ] = None,
     connectivity: Annotated[
         int, typer.Option(help="Neighbours: 1 shares faces, 2 also edges, 3 corners.")
     ] = 2,

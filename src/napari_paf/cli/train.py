@@ -115,7 +115,8 @@ def _check(
     overwrite: bool,
 ) -> None:
     """Raise before any work if the result could not be kept."""
-    from napari_paf.affinity.model_store import SUFFIX, check_free_name
+    from napari_paf.affinity.model_names import SUFFIX
+    from napari_paf.affinity.model_store import check_free_name
 
     if name is None and output is None:
         raise ValueError("give --name or --output, to keep the model.")

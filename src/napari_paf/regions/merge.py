@@ -120,7 +120,7 @@ def merge_regions(
     labels: ArrayLike,
     affinity: ArrayLike,
     *,
-    threshold: float = 0.25,
+    threshold: float = 0.08,
     min_size: int = 0,
     progress: Progress | None = None,
 ) -> NDArray[np.unsignedinteger]:
@@ -136,8 +136,8 @@ def merge_regions(
     affinity : (n_offsets, [plane,] row, column) array_like
         From 0 to 1, such as from `predict_affinity`.
     threshold : float, optional
-        Merge where the mean affinity is at least this. 0 merges all that touches; for
-        most images, 0.15 to 0.4 is right.
+        Merge where the mean affinity is at least this. 0 merges all that touches; with
+        the default model, 0.03 to 0.2 is right for most images.
     min_size : int, optional
         Objects of fewer pixels then join the neighbour that they are tied to most
         strongly.
@@ -171,7 +171,7 @@ def merge_regions(
     >>> labels = np.array([[1, 2, 3, 4]])
     >>> affinity = np.zeros((2, 1, 4))
     >>> affinity[0] = [[0.9, 0.1, 0.7, 0]]
-    >>> merge_regions(labels, affinity)
+    >>> merge_regions(labels, affinity, threshold=0.5)
     array([[1, 1, 2, 2]], dtype=uint16)
     """
     threshold, min_size = check_threshold(threshold), check_min_size(min_size)

@@ -257,8 +257,12 @@ class Training:
         affinity = torch.sigmoid(logits.detach() / temperature).cpu().numpy()
         # One loss for all granularities: each crop has its own.
         sizes = self.rng.choice(PIXELS_PER_SUPERPIXEL, len(affinity))
+
+        def reported(fraction: float, description: str) -> None:
+            look()
+
         superpixels = [
-            superpixels_of(a, a[0].size // size, lambda _fraction, _step: look())
+            superpixels_of(a, a[0].size // size, self.model.balance, reported)
             for a, size in zip(affinity, sizes, strict=True)
         ]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from napari_paf.affinity.balance import BALANCE
 from napari_paf.affinity.regularity import regularize
 from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
 from napari_paf.metrics import achievable_segmentation_accuracy
@@ -26,7 +27,10 @@ LARGEST = {2: 512, 3: 96}  # pixels along each axis of what is looked at
 
 
 def superpixels_of(
-    affinity: NDArray[Any], n_segments: int, progress: Progress | None = None
+    affinity: NDArray[Any],
+    n_segments: int,
+    balance: float,
+    progress: Progress | None = None,
 ) -> NDArray[Any]:
     """Return superpixels of predicted affinities, at least one, on one thread.
 
@@ -36,7 +40,7 @@ def superpixels_of(
         Values for neighbours outside the image do not matter.
     n_segments : int
         How many to make; limited to what the image has room for.
-    progress : callable, optional
+    balance, progress
         As in `entropy_rate_superpixels`.
 
     Returns
@@ -48,6 +52,7 @@ def superpixels_of(
     return entropy_rate_superpixels(
         affinity,
         n_segments,
+        balance=balance,
         connectivity=affinity.ndim - 1,
         n_threads=1,
         progress=progress,
@@ -95,7 +100,10 @@ def validate(
         regularize(affinity, offsets, strength, (1.0,) * sample.ndim)
         for pixels in PIXELS_PER_SUPERPIXEL:
             labels = superpixels_of(
-                affinity, affinity[0].size // pixels, lambda _fraction, _step: look()
+                affinity,
+                affinity[0].size // pixels,
+                getattr(config, "balance", BALANCE),
+                lambda _fraction, _step: look(),
             )
             scores.append(
                 achievable_segmentation_accuracy(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from napari_paf.affinity.model_store import FOLDER_VARIABLE
+from napari_paf.affinity.model_names import FOLDER_VARIABLE
 from napari_paf.widgets.common import warmup
 
 if TYPE_CHECKING:

@@ -111,7 +111,7 @@ def _look_around() -> Backends:
 
 
 def _model_names() -> tuple[str, ...]:
-    from napari_paf.affinity.model_store import bundled_models, user_models
+    from napari_paf.affinity.model_names import bundled_models, user_models
 
     return (*bundled_models(), *user_models())
 

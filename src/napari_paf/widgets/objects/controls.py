@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 # What a new widget starts with, unless it was set in this session.
-_DEFAULTS = {"threshold": 0.25, "min_size": 30}
+_DEFAULTS = {"threshold": 0.08, "min_size": 30}
 
 
 class SuperpixelBox(ChoiceBox):
@@ -72,7 +72,7 @@ class ObjectControls(RunningWidget):
         self._viewer = viewer
         self.labels_layer = SuperpixelBox(viewer)
         self.seeds_layer = SeedsBox(viewer)
-        self.threshold = FloatSlider(min=0, max=1, step=0.01)
+        self.threshold = FloatSlider(min=0, max=1, step=0.005)
         self.min_size = SpinBox(min=0, max=2**31 - 1, step=10)
         for name, default in _DEFAULTS.items():
             control, key = getattr(self, name), f"objects_{name}"

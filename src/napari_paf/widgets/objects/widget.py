@@ -71,7 +71,7 @@ class ObjectsWidget(ObjectControls):
     >>> _, widget = viewer.window.add_plugin_dock_widget(
     ...     "napari-paf", "Objects"
     ... )  # doctest: +SKIP
-    >>> widget.threshold.value = 0.3  # doctest: +SKIP
+    >>> widget.threshold.value = 0.1  # doctest: +SKIP
     >>> widget.run()  # doctest: +SKIP
     """
 

@@ -10,6 +10,7 @@ from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit
 from napari.layers import Shapes
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_paf.affinity.balance import LARGEST, balance_of
 from napari_paf.widgets.common.choices import ChoiceBox, ImageBox, MaskBox, ModelBox
 from napari_paf.widgets.common.form import Form, RunPanel, help_button
 from napari_paf.widgets.common.layers import unwrap
@@ -54,8 +55,10 @@ class SuperpixelControls(RunningWidget):
         self._viewer = viewer
         self._offered_for: Callable[[], Image | None] = lambda: None
         self._stack = False  # whether there is an extent to choose
+        self._suitable = balance_of("default")
         self._make_controls()
         self._lay_out()
+        self.model.changed.connect(self._suit_balance)
         for name in REMEMBERED:
             control = getattr(self, name)
             # Devices and extents are offered later.
@@ -69,6 +72,12 @@ class SuperpixelControls(RunningWidget):
         if name != "extent" or self._stack:
             REMEMBERED_VALUES[name] = value
 
+    def _suit_balance(self) -> None:
+        """Set the balance to what suits another model, unless it was set by hand."""
+        before, self._suitable = self._suitable, balance_of(self.model.value)
+        if self.balance.value == before:
+            self.balance.value = self._suitable
+
     def _make_controls(self) -> None:
         self.image_layer = ImageBox(self._viewer)
         self.extent = ChoiceBox()
@@ -80,7 +89,7 @@ class SuperpixelControls(RunningWidget):
         self.region = ChoiceBox()
         self.level = ChoiceBox()
         self.axes = LineEdit(value="")
-        self.balance = FloatSpinBox(value=0.5, min=0, max=1000, step=0.05)
+        self.balance = FloatSpinBox(value=self._suitable, min=0, max=LARGEST, step=0.05)
         self.connectivity = ComboBox(choices=CONNECTIVITY[2], value=2)
         self.device = ChoiceBox()
         self.unique = CheckBox(value=True, text="Different labels in every plane")

@@ -14,13 +14,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_paf.affinity.model_names import SUFFIX, user_models
 from napari_paf.affinity.model_store import (
-    SUFFIX,
     delete_user_model,
     export_model,
     import_user_model,
     rename_user_model,
-    user_models,
 )
 from napari_paf.widgets.common import warmup
 from napari_paf.widgets.common.choices import ChoiceBox
