@@ -2,7 +2,7 @@
 
 Usage::
 
-    python tools/take_config.py MODEL OUTPUT [--of default]
+    python tools/take_config.py MODEL OUTPUT [--of default] [--balance 0.5] ...
 
 Temperature, shift, contrast, regularity and balance are chosen on images of the kinds
 that the default has learnt from (``tune_default.py``). A model that is to be judged on
@@ -27,9 +27,13 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--of", default="default", help="model to take from")
+    for name in TAKEN:
+        parser.add_argument(f"--{name}", type=float, help="instead of the model's")
     options = parser.parse_args()
     model, other = load_model(options.model), load_model(options.of)
     taken = {name: getattr(other.config, name) for name in TAKEN}
+    given = {name: getattr(options, name) for name in TAKEN}
+    taken |= {name: value for name, value in given.items() if value is not None}
     model.config = model.network.config = dataclasses.replace(model.config, **taken)
     model.save(options.output)
 
