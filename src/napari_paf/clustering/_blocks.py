@@ -13,16 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf.clustering._compiled import kernel
-from napari_paf.clustering._drain import drain
+from napari_paf.clustering._drain import Rest, drain
 from napari_paf.clustering._gains import balance_gain
 from napari_paf.clustering._queue import (
     Queue,
+    Window,
     depth,
+    drop_chunk,
+    last_chunk,
     log_at,
     new_queue,
     new_window,
     put_anew,
-    take,
 )
 from napari_paf.clustering._state import UNLIMITED, Components, Forest, Problem
 
@@ -81,12 +83,13 @@ def merge_block(
     n = len(components.pixel)
     edge = np.empty(n, queue.pool.dtype["edge"])
     gain = np.empty(n, np.float64)
-    n_merged = drain(
+    window = new_window(queue)
+    n_merged, rest = drain(
         problem,
         forest,
         components,
         queue,
-        new_window(queue),
+        window,
         edge,
         gain,
         limit.earlier_gain,
@@ -99,9 +102,15 @@ def merge_block(
         return edge, gain, Left(components.pixel[:0], *2 * [queue.pool[:0]])
     pixel, number = np.empty(n - n_merged, np.int32), np.empty(n, np.int32)
     _leave(forest, components, pixel, number)
-    inner, leaving = take(queue, queue.n_logs), take(queue, queue.n_logs + 1)
-    _number(components, number, inner, leaving)
-    return edge, gain, Left(pixel, inner, leaving)
+    left = Left(
+        pixel,
+        inner=np.empty(len(window.items), queue.pool.dtype),
+        leaving=np.empty(len(window.items), queue.pool.dtype),
+    )
+    counts = _gather(queue, window, rest, number, left.inner, left.leaving)
+    for items, count in zip((left.inner, left.leaving), counts, strict=True):
+        items.resize(count, refcheck=False)  # in place: gives back what is not needed
+    return edge, gain, left
 
 
 @kernel
@@ -117,17 +126,56 @@ def _leave(forest: Forest, components: Components, left: Any, number: Any) -> No
             n_left += 1
         else:
             forest.root[pixel[old]] = pixel[merged[old]]
+    for old in range(len(pixel)):
+        number[old] = number[merged[old]]
 
 
 @kernel
-def _number(components: Components, number: Any, inner: Any, leaving: Any) -> None:
-    """Give the items that are left the numbers of the components left."""
-    merged = components.merged
-    for at in range(len(inner)):
-        inner[at]["a"] = number[merged[inner[at]["a"]]]
-        inner[at]["b"] = number[merged[inner[at]["b"]]]
-    for at in range(len(leaving)):
-        leaving[at]["a"] = number[merged[leaving[at]["a"]]]
+def _gather(
+    queue: Queue, window: Window, rest: Rest, number: Any, inner: Any, leaving: Any
+) -> tuple[int, int]:
+    """Collect what has not been taken, with the numbers of the components left.
+
+    Edges inside a component are left out. Returns how many edges lie inside the block,
+    and how many leave it.
+    """
+    n = (0, 0)
+    for log in range(rest.log, queue.n_logs + 2):
+        while queue.count[log] > 0:
+            first, last = last_chunk(queue, log)
+            for at in range(first, last):
+                n = _leave_item(queue.pool, at, number, inner, leaving, n)
+            drop_chunk(queue, log)
+    for place in range(rest.n_heap):
+        n = _leave_item(window.items, window.heap[place], number, inner, leaving, n)
+    for bucket in range(rest.bucket, rest.n_buckets):
+        item = window.head[bucket]
+        while item >= 0:
+            n = _leave_item(window.items, item, number, inner, leaving, n)
+            item = window.following[item]
+    return n
+
+
+@kernel
+def _leave_item(
+    items: Any, at: int, number: Any, inner: Any, leaving: Any, n: tuple[int, int]
+) -> tuple[int, int]:
+    """Copy one item behind the others; return how many there are now."""
+    n_inner, n_leaving = n
+    a, b = number[items[at]["a"]], items[at]["b"]
+    if b < 0:
+        leaving[n_leaving]["entropy"] = items[at]["entropy"]
+        leaving[n_leaving]["edge"] = items[at]["edge"]
+        leaving[n_leaving]["a"] = a
+        return n_inner, n_leaving + 1
+    b = number[b]
+    if a == b:
+        return n
+    inner[n_inner]["entropy"] = items[at]["entropy"]
+    inner[n_inner]["edge"] = items[at]["edge"]
+    inner[n_inner]["a"] = a
+    inner[n_inner]["b"] = b
+    return n_inner + 1, n_leaving
 
 
 def merge_parent(

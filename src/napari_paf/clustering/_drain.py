@@ -39,6 +39,15 @@ class Span(NamedTuple):
     n_buckets: int
 
 
+class Rest(NamedTuple):
+    """Where that lies which has not been looked at when a block is done."""
+
+    n_heap: int  # items in the heap
+    bucket: int  # the first bucket that is not empty
+    n_buckets: int
+    log: int  # the first log that has not been opened
+
+
 @kernel
 def _open(
     problem: Problem,
@@ -133,43 +142,6 @@ def _moves_on(
 
 
 @kernel
-def _keep(components: Components, queue: Queue, items: Any, at: int) -> None:
-    """Keep an item for the block's parent, unless it lies inside a component."""
-    merged = components.merged
-    a, b = items[at]["a"], items[at]["b"]
-    if b < 0:
-        put(queue, queue.n_logs + 1, items, at)
-    elif merged[a] != merged[b]:
-        put(queue, queue.n_logs, items, at)
-
-
-@kernel
-def _keep_rest(
-    components: Components,
-    queue: Queue,
-    window: Window,
-    n_heap: int,
-    bucket: int,
-    n_buckets: int,
-    stop: int,
-) -> None:
-    """Keep what has not been looked at: in the heap, in later buckets and logs."""
-    for place in range(n_heap):
-        _keep(components, queue, window.items, window.heap[place])
-    for later in range(bucket, n_buckets):
-        item = window.head[later]
-        while item >= 0:
-            _keep(components, queue, window.items, item)
-            item = window.following[item]
-    for log in range(stop, queue.n_logs):
-        while queue.count[log] > 0:
-            first, last = last_chunk(queue, log)
-            for at in range(first, last):
-                _keep(components, queue, queue.pool, at)
-            drop_chunk(queue, log)
-
-
-@kernel
 def drain(
     problem: Problem,
     forest: Forest,
@@ -182,7 +154,7 @@ def drain(
     n_wanted: int,
     n_idle: int,
     pulse: Any,
-) -> int:
+) -> tuple[int, Rest]:
     """Take the dominant edges of a block from its queue, best first.
 
     An edge may be taken when it is the best of all edges at either of its
@@ -203,7 +175,7 @@ def drain(
     components
         The block's components, of which it alone may merge any.
     queue, window
-        The block's edges. What has not been taken is kept for the parent.
+        The block's edges. What waits is kept for the parent.
     merged_edge, merged_gain : ndarray
         Filled with the edges taken and their gains.
     earlier_gain : (n,) ndarray of float64
@@ -217,6 +189,8 @@ def drain(
     Returns
     -------
     n_merged : int
+    rest : Rest
+        What neither has been taken nor waits.
     """
     _, merged, behind, size, waits = components
     items, following, head, heap, keys, n_most = window
@@ -367,5 +341,4 @@ def drain(
         if n_heap > 0:
             keys[0], heap[0] = keys[n_heap], heap[n_heap]
             sift_down(window, n_heap, 0)
-    _keep_rest(components, queue, window, n_heap, bucket, span.n_buckets, stop)
-    return n_merged
+    return n_merged, Rest(n_heap, bucket, span.n_buckets, stop)

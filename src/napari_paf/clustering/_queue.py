@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._state import Problem
@@ -208,22 +207,3 @@ def sift_down(window: Window, n_heap: int, at: int) -> None:
         keys[at], heap[at] = keys[child], heap[child]
         at = child
     keys[at], heap[at] = key, item
-
-
-def take(queue: Queue, log: int) -> NDArray[np.void]:
-    """Return a copy of the items of a log."""
-    items = np.empty(queue.count[log], queue.pool.dtype)
-    _copy(queue, log, items)
-    return items
-
-
-@kernel
-def _copy(queue: Queue, log: int, items: Any) -> None:
-    """Copy the items of a log, chunk by chunk."""
-    chunk, stop = queue.last[log], len(items)
-    while stop > 0:
-        start = (stop - 1) // CHUNK * CHUNK
-        first = int(chunk) * CHUNK
-        for at in range(stop - start):
-            _copy_item(items, start + at, queue.pool, first + at)
-        chunk, stop = queue.before[chunk], start
