@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf.clustering._compiled import kernel
-from napari_paf.clustering._drain import Rest, drain
+from napari_paf.clustering._drain import drain
 from napari_paf.clustering._gains import balance_gain
 from napari_paf.clustering._queue import (
+    CHUNK,
     Queue,
-    Window,
     depth,
-    drop_chunk,
-    last_chunk,
     log_at,
     new_queue,
     new_window,
@@ -53,8 +51,7 @@ class Left(NamedTuple):
     """What a block leaves to its parent."""
 
     pixel: NDArray[np.int32]  # one for each component
-    inner: NDArray[np.void]  # edges between two of them
-    leaving: NDArray[np.void]  # edges that leave the block
+    items: NDArray[np.void]  # edges between two of them, and edges that leave the block
 
 
 class Limit(NamedTuple):
@@ -83,13 +80,12 @@ def merge_block(
     n = len(components.pixel)
     edge = np.empty(n, queue.pool.dtype["edge"])
     gain = np.empty(n, np.float64)
-    window = new_window(queue)
-    n_merged, rest = drain(
+    n_merged = drain(
         problem,
         forest,
         components,
         queue,
-        window,
+        new_window(queue),
         edge,
         gain,
         limit.earlier_gain,
@@ -97,20 +93,15 @@ def merge_block(
         0 if limit.n_wanted < UNLIMITED else int(n * IDLE),
         pulse,
     )
-    edge, gain = edge[:n_merged].copy(), gain[:n_merged].copy()
+    edge.resize(n_merged, refcheck=False)  # in place, as below: memory is given back
+    gain.resize(n_merged, refcheck=False)
     if not limit.leaves:
-        return edge, gain, Left(components.pixel[:0], *2 * [queue.pool[:0]])
+        return edge, gain, Left(np.empty(0, np.int32), np.empty(0, queue.pool.dtype))
     pixel, number = np.empty(n - n_merged, np.int32), np.empty(n, np.int32)
     _leave(forest, components, pixel, number)
-    left = Left(
-        pixel,
-        inner=np.empty(len(window.items), queue.pool.dtype),
-        leaving=np.empty(len(window.items), queue.pool.dtype),
-    )
-    counts = _gather(queue, window, rest, number, left.inner, left.leaving)
-    for items, count in zip((left.inner, left.leaving), counts, strict=True):
-        items.resize(count, refcheck=False)  # in place: gives back what is not needed
-    return edge, gain, left
+    n_items = _pack(queue, number, np.zeros(len(queue.before), np.int32))
+    queue.pool.resize(n_items, refcheck=False)
+    return edge, gain, Left(pixel, queue.pool)
 
 
 @kernel
@@ -131,51 +122,32 @@ def _leave(forest: Forest, components: Components, left: Any, number: Any) -> No
 
 
 @kernel
-def _gather(
-    queue: Queue, window: Window, rest: Rest, number: Any, inner: Any, leaving: Any
-) -> tuple[int, int]:
-    """Collect what has not been taken, with the numbers of the components left.
+def _pack(queue: Queue, number: Any, n_in_chunk: Any) -> int:
+    """Move what is left in a queue to the front of its pool; return how much it is.
 
-    Edges inside a component are left out. Returns how many edges lie inside the block,
-    and how many leave it.
+    Items get the numbers of the components left; those inside a component are dropped.
     """
-    n = (0, 0)
-    for log in range(rest.log, queue.n_logs + 2):
-        while queue.count[log] > 0:
-            first, last = last_chunk(queue, log)
-            for at in range(first, last):
-                n = _leave_item(queue.pool, at, number, inner, leaving, n)
-            drop_chunk(queue, log)
-    for place in range(rest.n_heap):
-        n = _leave_item(window.items, window.heap[place], number, inner, leaving, n)
-    for bucket in range(rest.bucket, rest.n_buckets):
-        item = window.head[bucket]
-        while item >= 0:
-            n = _leave_item(window.items, item, number, inner, leaving, n)
-            item = window.following[item]
-    return n
-
-
-@kernel
-def _leave_item(
-    items: Any, at: int, number: Any, inner: Any, leaving: Any, n: tuple[int, int]
-) -> tuple[int, int]:
-    """Copy one item behind the others; return how many there are now."""
-    n_inner, n_leaving = n
-    a, b = number[items[at]["a"]], items[at]["b"]
-    if b < 0:
-        leaving[n_leaving]["entropy"] = items[at]["entropy"]
-        leaving[n_leaving]["edge"] = items[at]["edge"]
-        leaving[n_leaving]["a"] = a
-        return n_inner, n_leaving + 1
-    b = number[b]
-    if a == b:
-        return n
-    inner[n_inner]["entropy"] = items[at]["entropy"]
-    inner[n_inner]["edge"] = items[at]["edge"]
-    inner[n_inner]["a"] = a
-    inner[n_inner]["b"] = b
-    return n_inner + 1, n_leaving
+    pool = queue.pool
+    for log in range(queue.n_logs + 1):
+        chunk, n = queue.last[log], queue.count[log]
+        while n > 0:
+            n_in_chunk[chunk] = (n - 1) % CHUNK + 1
+            n -= n_in_chunk[chunk]
+            chunk = queue.before[chunk]
+    n_items = 0
+    for chunk in range(len(n_in_chunk)):
+        for at in range(chunk * CHUNK, chunk * CHUNK + n_in_chunk[chunk]):
+            a, b = number[pool[at]["a"]], pool[at]["b"]
+            if b >= 0:
+                b = number[b]
+                if a == b:
+                    continue
+            pool[n_items]["entropy"] = pool[at]["entropy"]
+            pool[n_items]["edge"] = pool[at]["edge"]
+            pool[n_items]["a"] = a
+            pool[n_items]["b"] = b
+            n_items += 1
+    return n_items
 
 
 def merge_parent(
@@ -191,36 +163,19 @@ def merge_parent(
     pixel = np.concatenate([child.pixel for child in children])
     forest.number[pixel] = np.arange(len(pixel), dtype=np.int32)
     components = new_components(pixel, -forest.root[pixel])
-    n_items = sum(len(child.inner) + len(child.leaving) for child in children)
-    queue = new_queue(problem, n_items, children[0].inner.dtype)
+    n_items = sum(len(child.items) for child in children)
+    queue = new_queue(problem, n_items, children[0].items.dtype)
     first = 0
     while children:
         child = children.pop(0)
-        _put_inner(problem, components, queue, child.inner, first)
-        _put_leaving(
-            problem, forest, components, queue, low, high, child.leaving, first
-        )
+        _put(problem, forest, components, queue, low, high, child.items, first)
         first += len(child.pixel)
         del child  # so that its memory is given back before the next one takes more
     return merge_block(problem, forest, components, queue, limit, pulse)
 
 
 @kernel
-def _put_inner(
-    problem: Problem, components: Components, queue: Queue, items: Any, first: int
-) -> None:
-    """Queue the edges inside a child, whose components are numbered from `first` on."""
-    size, n_inside = components.size, problem.n_inside
-    trade_off, size_terms = problem.trade_off, problem.size_terms
-    for at in range(len(items)):
-        a, b = first + items[at]["a"], first + items[at]["b"]
-        balance = trade_off * balance_gain(size[a], size[b], n_inside, size_terms)
-        deep = depth(queue, items[at]["entropy"] + balance)
-        put_anew(queue, log_at(queue, deep), items, at, a, b)
-
-
-@kernel
-def _put_leaving(
+def _put(
     problem: Problem,
     forest: Forest,
     components: Components,
@@ -230,31 +185,51 @@ def _put_leaving(
     items: Any,
     first: int,
 ) -> None:
-    """Queue edges that leave a child, to another child or to outside the block.
+    """Queue the edges of a child, whose components are numbered from `first` on.
 
     An edge between two children leaves both; it is taken from that of its first pixel.
     """
     size, n_inside = components.size, problem.n_inside
     trade_off, size_terms = problem.trade_off, problem.size_terms
-    shape, steps, root = problem.shape, problem.steps, forest.root
-    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
     for at in range(len(items)):
-        edge = items[at]["edge"]
-        if edge >= 0:
-            pixel = (edge >> bits) + steps[edge & mask]
-        else:
-            pixel = ~edge >> bits
-        row = pixel // shape[2]
-        plane = row // shape[1]
-        y, x = row - plane * shape[1], pixel - row * shape[2]
-        a, b, size_b = first + items[at]["a"], -1, 1
-        if contains(low, high, plane, y, x):
-            if edge < 0:
-                continue
-            while root[pixel] >= 0:
-                pixel = root[pixel]
-            b = forest.number[pixel]
+        a, b, size_b = first + items[at]["a"], items[at]["b"], 1
+        if b >= 0:
+            b += first
             size_b = size[b]
+        else:
+            outer = _outer_pixel(problem, items[at]["edge"])
+            if _contains_pixel(problem, low, high, outer):
+                if items[at]["edge"] < 0:
+                    continue
+                b = forest.number[_root_of(forest, outer)]
+                size_b = size[b]
         balance = trade_off * balance_gain(size[a], size_b, n_inside, size_terms)
         deep = depth(queue, items[at]["entropy"] + balance)
         put_anew(queue, log_at(queue, deep), items, at, a, b)
+
+
+@kernel
+def _outer_pixel(problem: Problem, edge: int) -> int:
+    """Return the pixel that an edge leads to which leaves a block."""
+    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
+    if edge >= 0:
+        return int((edge >> bits) + problem.steps[edge & mask])
+    return ~edge >> bits
+
+
+@kernel
+def _contains_pixel(problem: Problem, low: Any, high: Any, pixel: int) -> bool:
+    """Whether the box from corner `low` to corner `high` contains a pixel."""
+    shape = problem.shape
+    row = pixel // shape[2]
+    plane = row // shape[1]
+    y, x = row - plane * shape[1], pixel - row * shape[2]
+    return contains(low, high, plane, y, x)
+
+
+@kernel
+def _root_of(forest: Forest, pixel: int) -> int:
+    """Return the pixel that stands for the component of a pixel."""
+    while forest.root[pixel] >= 0:
+        pixel = forest.root[pixel]
+    return pixel

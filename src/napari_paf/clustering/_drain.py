@@ -39,15 +39,6 @@ class Span(NamedTuple):
     n_buckets: int
 
 
-class Rest(NamedTuple):
-    """Where that lies which has not been looked at when a block is done."""
-
-    n_heap: int  # items in the heap
-    bucket: int  # the first bucket that is not empty
-    n_buckets: int
-    log: int  # the first log that has not been opened
-
-
 @kernel
 def _open(
     problem: Problem,
@@ -84,7 +75,7 @@ def _open(
                         continue
                     size_j = size[b]
                 elif waits[a]:
-                    put_anew(queue, n_logs + 1, pool, at, a, b)
+                    put_anew(queue, n_logs, pool, at, a, b)
                     continue
                 else:
                     edge = pool[at]["edge"]
@@ -142,6 +133,20 @@ def _moves_on(
 
 
 @kernel
+def _close(
+    queue: Queue, window: Window, n_heap: int, bucket: int, n_buckets: int
+) -> None:
+    """Keep what the window still holds: in the heap and in later buckets."""
+    for place in range(n_heap):
+        put(queue, queue.n_logs, window.items, window.heap[place])
+    for later in range(bucket, n_buckets):
+        item = window.head[later]
+        while item >= 0:
+            put(queue, queue.n_logs, window.items, item)
+            item = window.following[item]
+
+
+@kernel
 def drain(
     problem: Problem,
     forest: Forest,
@@ -154,7 +159,7 @@ def drain(
     n_wanted: int,
     n_idle: int,
     pulse: Any,
-) -> tuple[int, Rest]:
+) -> int:
     """Take the dominant edges of a block from its queue, best first.
 
     An edge may be taken when it is the best of all edges at either of its
@@ -175,7 +180,7 @@ def drain(
     components
         The block's components, of which it alone may merge any.
     queue, window
-        The block's edges. What waits is kept for the parent.
+        The block's edges. What has not been taken stays there, what waits as *kept*.
     merged_edge, merged_gain : ndarray
         Filled with the edges taken and their gains.
     earlier_gain : (n,) ndarray of float64
@@ -189,8 +194,6 @@ def drain(
     Returns
     -------
     n_merged : int
-    rest : Rest
-        What neither has been taken nor waits.
     """
     _, merged, behind, size, waits = components
     items, following, head, heap, keys, n_most = window
@@ -245,7 +248,7 @@ def drain(
                     loop_term_i, loop_term_j = loop[i, 1], loop[j, 1]
                 else:
                     if waits[a]:
-                        put(queue, n_logs + 1, items, item)
+                        put(queue, n_logs, items, item)
                         continue
                     size_i = size_j = size[a]
                     i = number_of(edge) >> bits
@@ -284,7 +287,7 @@ def drain(
             if not waits[a]:
                 waits[a] = True
                 n_active -= 1
-            put(queue, n_logs + 1, items, item)
+            put(queue, n_logs, items, item)
         else:
             b = merged[b]
             edge = items[item]["edge"]
@@ -341,4 +344,5 @@ def drain(
         if n_heap > 0:
             keys[0], heap[0] = keys[n_heap], heap[n_heap]
             sift_down(window, n_heap, 0)
-    return n_merged, Rest(n_heap, bucket, span.n_buckets, stop)
+    _close(queue, window, n_heap, bucket, span.n_buckets)
+    return n_merged

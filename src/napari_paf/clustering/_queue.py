@@ -45,14 +45,13 @@ ITEMS_PER_BUCKET = 8
 class Queue(NamedTuple):
     """Edges of one block, in logs of falling gain.
 
-    Behind these come two logs for what is *kept* for the block's parent: edges inside
-    the block, and edges that leave it.
+    Behind these comes one more for what is *kept* for the block's parent.
     """
 
     pool: Any  # (n_chunks * CHUNK,) the items
     before: Any  # (n_chunks,) the chunk before in the same chain
-    last: Any  # (n_logs + 2,) the last chunk of every chain
-    count: Any  # (n_logs + 2,) the number of items in it
+    last: Any  # (n_logs + 1,) the last chunk of every chain
+    count: Any  # (n_logs + 1,) the number of items in it
     free: Any  # (1,) the last chunk of the chain of free ones
     n_logs: int
     top: float  # no gain is larger
@@ -78,8 +77,8 @@ def new_queue(problem: Problem, n_items: int, item: np.dtype[np.void]) -> Queue:
     return Queue(
         pool=np.empty(n_chunks * CHUNK, item),
         before=np.arange(-1, n_chunks - 1, dtype=np.int32),
-        last=np.full(n_logs + 2, -1, np.int32),
-        count=np.zeros(n_logs + 2, np.int32),
+        last=np.full(n_logs + 1, -1, np.int32),
+        count=np.zeros(n_logs + 1, np.int32),
         free=np.full(1, n_chunks - 1, np.int32),
         n_logs=n_logs,
         top=problem.top,

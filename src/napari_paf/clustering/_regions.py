@@ -79,7 +79,7 @@ def merge_regions(
     Until as many merges are made as the limit says, or one region is left. Returns the
     merged edges, their gains, and nothing left.
     """
-    items, first = _bundle(left.inner)
+    items, first = _bundle(left.items)
     n = len(first) - 1
     bundles = Bundles(
         entropy=np.full(n, np.inf),

@@ -40,9 +40,16 @@ from napari_paf.clustering._regions import merge_regions
 from napari_paf.clustering._state import Forest, Problem
 from napari_paf.clustering.graph import PixelGraph
 
-LEAF = {2: 20_000, 3: 40_000}
-"""Most pixels in the smallest blocks, by the number of axes of the image: all about
-one fits a core's cache."""
+LEAF = {2: 40_000, 3: 70_000}
+"""Most pixels in the smallest blocks, by the number of axes of the image: most of what
+is looked at in one fits a core's cache."""
+
+SHARE_AT_WORK = 4
+"""One pixel in so many, at most, lies in the smallest blocks that threads are at work on:
+such a block needs more memory than one that is done."""
+
+SMALL = 10_000
+"""Blocks of so many pixels are small enough whatever their share."""
 
 PIXELS_PER_REGION = 512
 """Mean size of components from which on there are far fewer pairs of them than edges
@@ -224,7 +231,10 @@ def _merge_blocks(
     region.
     """
     n_axes = 2 if problem.shape[0] == 1 else 3
-    whole = Block(np.zeros(3, np.int64), problem.shape, LEAF[n_axes])
+    n_pixels = int(np.prod(problem.shape))
+    share = n_pixels // (SHARE_AT_WORK * n_threads)
+    leaf_size = min(LEAF[n_axes], max(share, SMALL))
+    whole = Block(np.zeros(3, np.int64), problem.shape, leaf_size)
     fits = len(problem.weights) <= np.iinfo(np.int32).max
     item = ITEM if fits else WIDE_ITEM
     # Filled as blocks are done. Memory that is never touched is never given.
@@ -276,7 +286,7 @@ def _merge_blocks(
                 siblings[block] = rest
                 if len(siblings) == len(block.parent.children):
                     ready.append(block.parent)
-            elif goes_on and len(rest.inner):
+            elif goes_on and len(rest.items):
                 submit(None, merge_regions, rest, limit(n_wanted, leaves=False))
 
     try:
