@@ -45,8 +45,8 @@ LEAF = {2: 40_000, 3: 70_000}
 is looked at in one fits a core's cache."""
 
 SHARE_AT_WORK = 4
-"""One pixel in so many, at most, lies in the smallest blocks that threads are at work on:
-such a block needs more memory than one that is done."""
+"""One pixel in so many, at most, lies in the smallest blocks that threads are at work
+on: such a block needs more memory than one that is done."""
 
 SMALL = 10_000
 """Blocks of so many pixels are small enough whatever their share."""
