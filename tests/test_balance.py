@@ -32,20 +32,6 @@ def test_of_a_model_that_does_not_say(tmp_path):
     assert balance_of(model) == BALANCE
 
 
-@pytest.mark.parametrize("value", ["NaN", "-1", "1e9", '"much"', "null"])
-def test_of_a_file_with_nonsense(tmp_path, value):
-    default_with(0.25).save(path := tmp_path / "odd.safetensors")
-    content = path.read_bytes()
-    odd = b'"balance\\": 0.25'[1:]
-    assert content.count(odd) == 1
-    given = odd.replace(b"0.25", value.replace('"', '\\"').encode())
-    length = int.from_bytes(content[:8], "little") + len(given) - len(odd)
-    path.write_bytes(length.to_bytes(8, "little") + content[8:].replace(odd, given))
-    assert balance_of(path) == BALANCE
-    with pytest.raises(ValueError, match=r"odd\.safetensors.*balance="):
-        load_model(path)
-
-
 @pytest.mark.parametrize(
     "model", ["no such model", "no such file.safetensors", None, 3]
 )

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from napari_paf.affinity.balance import BALANCE, balance_of
 from napari_paf.affinity.model import AffinityModel, list_models, load_model
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 
@@ -224,6 +225,14 @@ def test_some_other_safetensors_file(path: Path) -> None:
 def test_metadata(path: Path, changes: dict, match: str) -> None:
     with_metadata(path, **changes)
     assert match in refused(path)
+
+
+@pytest.mark.parametrize("balance", [float("nan"), -1, 1001, "much", None])
+def test_balance_that_is_none(path: Path, balance: object) -> None:
+    config = json.loads(parts(path)[0]["__metadata__"]["napari_paf"])["config"]
+    with_metadata(path, config=config | {"balance": balance})
+    assert "balance=" in refused(path)
+    assert balance_of(path) == BALANCE  # for a form, until somebody presses Run
 
 
 def test_config_of_another_size(path: Path) -> None:
