@@ -68,7 +68,9 @@ class SuperpixelPixels:
             self._sort()
             return
         numbers = np.union1d(flat[differ], now[differ])
-        pixels = np.union1d(self.of(numbers), differ)
+        moved = np.zeros(flat.shape, bool)  # a union of lists would take far longer
+        moved[self.of(numbers)] = moved[differ] = True
+        pixels = np.flatnonzero(moved)
         flat[differ] = now[differ]
         untouched = ~np.isin(self._known, numbers)
         parts = {

@@ -90,7 +90,7 @@ def greedy(affinity, n_segments, balance=0.5, connectivity=2, mask=None, f=f):
 
     @functools.cache
     def evenness(s, t):
-        return -f((s + t) / n) + f(s / n) + f(t / n) + 1
+        return -f((s + t) / n) + (f(s / n) + f(t / n)) + 1
 
     largest = max((entropy(loop[i], loop[j], w) for i, j, w in edges), default=0.0)
     trade_off = balance * n_segments * largest / (evenness(1, 1) if n > 2 else 1.0)

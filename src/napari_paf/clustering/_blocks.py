@@ -12,17 +12,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_paf.clustering._bundles import (
+    FEW,
+    Bundles,
+    append,
+    bundle,
+    n_edges_of,
+    new_bundles,
+)
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._drain import drain
 from napari_paf.clustering._gains import balance_gain
 from napari_paf.clustering._queue import (
     CHUNK,
     Queue,
+    claim,
+    copy_item,
     depth,
     log_at,
     new_queue,
     new_window,
-    put_anew,
 )
 from napari_paf.clustering._state import UNLIMITED, Components, Forest, Problem
 
@@ -52,6 +61,7 @@ class Left(NamedTuple):
 
     pixel: NDArray[np.int32]  # one for each component
     items: NDArray[np.void]  # edges between two of them, and edges that leave the block
+    bundles: Bundles  # what some of the items stand for
 
 
 class Limit(NamedTuple):
@@ -70,6 +80,7 @@ def merge_block(
     forest: Forest,
     components: Components,
     queue: Queue,
+    bundles: Bundles,
     limit: Limit,
     pulse: NDArray[np.int64],
 ) -> tuple[NDArray[np.signedinteger], NDArray[np.float64], Left]:
@@ -85,6 +96,7 @@ def merge_block(
         forest,
         components,
         queue,
+        bundles,
         new_window(queue),
         edge,
         gain,
@@ -96,12 +108,44 @@ def merge_block(
     edge.resize(n_merged, refcheck=False)  # in place, as below: memory is given back
     gain.resize(n_merged, refcheck=False)
     if not limit.leaves:
-        return edge, gain, Left(np.empty(0, np.int32), np.empty(0, queue.pool.dtype))
+        none = new_bundles(0, 0, edge.dtype)
+        return edge, gain, Left(np.empty(0, np.int32), queue.pool[:0].copy(), none)
     pixel, number = np.empty(n - n_merged, np.int32), np.empty(n, np.int32)
     _leave(forest, components, pixel, number)
-    n_items = _pack(queue, number, np.zeros(len(queue.before), np.int32))
-    queue.pool.resize(n_items, refcheck=False)
-    return edge, gain, Left(pixel, queue.pool)
+    return edge, gain, Left(pixel, *_pack(queue, bundles, number, len(pixel)))
+
+
+def _pack(
+    queue: Queue, bundles: Bundles, number: NDArray[np.int32], n_left: int
+) -> tuple[NDArray[np.void], Bundles]:
+    """Bundle what is left in a queue, which is emptied.
+
+    Items get the numbers of the components left; those inside a component are dropped.
+    """
+    first = np.zeros(n_left + 2, np.int32)
+    n_in_chunk = np.zeros(len(queue.before), np.int32)
+    n_items, n_edges = _renumber(queue, bundles, number, first[2:], n_in_chunk)
+    n_most = int(first.max())
+    np.cumsum(first, out=first)
+    items = np.empty(n_items, queue.pool.dtype)
+    _sort(queue, first[1:], items)
+    queue.pool.resize(0, refcheck=False)  # in place, as above
+    left = new_bundles(n_edges // FEW, n_edges, bundles.edge.dtype)
+    n_items, n_bundles = bundle(
+        items,
+        first[:-1],
+        bundles,
+        FEW,
+        left,
+        np.full(n_left, -1, np.int32),
+        np.empty(n_most, np.int32),
+        np.empty(n_most, np.int64),
+    )
+    items.resize(n_items, refcheck=False)
+    left.first.resize(n_bundles + 1, refcheck=False)
+    left.entropy.resize(left.first[-1], refcheck=False)
+    left.edge.resize(left.first[-1], refcheck=False)
+    return items, left
 
 
 @kernel
@@ -122,10 +166,13 @@ def _leave(forest: Forest, components: Components, left: Any, number: Any) -> No
 
 
 @kernel
-def _pack(queue: Queue, number: Any, n_in_chunk: Any) -> int:
-    """Move what is left in a queue to the front of its pool; return how much it is.
+def _renumber(
+    queue: Queue, bundles: Bundles, number: Any, n_of: Any, n_in_chunk: Any
+) -> tuple[int, int]:
+    """Move what is left in a queue to the front of its pool, with new numbers.
 
-    Items get the numbers of the components left; those inside a component are dropped.
+    Counts it by component `a`. Returns how many items it is, and how many edges between
+    components they stand for.
     """
     pool = queue.pool
     for log in range(queue.n_logs + 1):
@@ -134,20 +181,36 @@ def _pack(queue: Queue, number: Any, n_in_chunk: Any) -> int:
             n_in_chunk[chunk] = (n - 1) % CHUNK + 1
             n -= n_in_chunk[chunk]
             chunk = queue.before[chunk]
-    n_items = 0
+    n_items, n_edges = 0, 0
     for chunk in range(len(n_in_chunk)):
         for at in range(chunk * CHUNK, chunk * CHUNK + n_in_chunk[chunk]):
-            a, b = number[pool[at]["a"]], pool[at]["b"]
+            a, b, edge = number[pool[at]["a"]], pool[at]["b"], pool[at]["edge"]
             if b >= 0:
                 b = number[b]
                 if a == b:
                     continue
+                a, b = min(a, b), max(a, b)
+                n_edges += n_edges_of(bundles, edge)
             pool[n_items]["entropy"] = pool[at]["entropy"]
-            pool[n_items]["edge"] = pool[at]["edge"]
+            pool[n_items]["edge"] = edge
             pool[n_items]["a"] = a
             pool[n_items]["b"] = b
+            n_of[a] += 1
             n_items += 1
-    return n_items
+    return n_items, n_edges
+
+
+@kernel
+def _sort(queue: Queue, first: Any, items: Any) -> None:
+    """Copy the front of a queue's pool to `items`, by component `a`.
+
+    Those of each begin at `first`, which is then where they end.
+    """
+    pool = queue.pool
+    for at in range(len(items)):
+        a = pool[at]["a"]
+        copy_item(items, first[a], pool, at)
+        first[a] += 1
 
 
 def merge_parent(
@@ -165,13 +228,28 @@ def merge_parent(
     components = new_components(pixel, -forest.root[pixel])
     n_items = sum(len(child.items) for child in children)
     queue = new_queue(problem, n_items, children[0].items.dtype)
-    first = 0
+    n_bundles = sum(len(child.bundles.first) - 1 for child in children)
+    n_edges = sum(len(child.bundles.edge) for child in children)
+    bundles = new_bundles(n_bundles, n_edges, children[0].bundles.edge.dtype)
+    first, first_bundle = 0, 0
     while children:
         child = children.pop(0)
-        _put(problem, forest, components, queue, low, high, child.items, first)
+        append(bundles, first_bundle, child.bundles)
+        _put(
+            problem,
+            forest,
+            components,
+            queue,
+            low,
+            high,
+            child.items,
+            first,
+            first_bundle,
+        )
         first += len(child.pixel)
+        first_bundle += len(child.bundles.first) - 1
         del child  # so that its memory is given back before the next one takes more
-    return merge_block(problem, forest, components, queue, limit, pulse)
+    return merge_block(problem, forest, components, queue, bundles, limit, pulse)
 
 
 @kernel
@@ -184,8 +262,11 @@ def _put(
     high: Any,
     items: Any,
     first: int,
+    first_bundle: int,
 ) -> None:
     """Queue the edges of a child, whose components are numbered from `first` on.
+
+    And its bundles from `first_bundle` on.
 
     An edge between two children leaves both; it is taken from that of its first pixel.
     """
@@ -193,19 +274,26 @@ def _put(
     trade_off, size_terms = problem.trade_off, problem.size_terms
     for at in range(len(items)):
         a, b, size_b = first + items[at]["a"], items[at]["b"], 1
+        edge = items[at]["edge"]
         if b >= 0:
             b += first
             size_b = size[b]
+            if edge < 0:
+                edge -= first_bundle
         else:
-            outer = _outer_pixel(problem, items[at]["edge"])
+            outer = _outer_pixel(problem, edge)
             if _contains_pixel(problem, low, high, outer):
-                if items[at]["edge"] < 0:
+                if edge < 0:
                     continue
                 b = forest.number[_root_of(forest, outer)]
                 size_b = size[b]
         balance = trade_off * balance_gain(size[a], size_b, n_inside, size_terms)
         deep = depth(queue, items[at]["entropy"] + balance)
-        put_anew(queue, log_at(queue, deep), items, at, a, b)
+        place = claim(queue, log_at(queue, deep))
+        queue.pool[place]["entropy"] = items[at]["entropy"]
+        queue.pool[place]["edge"] = edge
+        queue.pool[place]["a"] = a
+        queue.pool[place]["b"] = b
 
 
 @kernel

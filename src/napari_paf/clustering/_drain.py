@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from napari_paf.clustering._bundles import Bundles, best_edge, gain_inside
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
 from napari_paf.clustering._queue import (
@@ -152,6 +153,7 @@ def drain(
     forest: Forest,
     components: Components,
     queue: Queue,
+    bundles: Bundles,
     window: Window,
     merged_edge: Any,
     merged_gain: Any,
@@ -179,7 +181,7 @@ def drain(
         What to cluster, and the state of all pixels.
     components
         The block's components, of which it alone may merge any.
-    queue, window
+    queue, bundles, window
         The block's edges. What has not been taken stays there, what waits as *kept*.
     merged_edge, merged_gain : ndarray
         Filled with the edges taken and their gains.
@@ -196,7 +198,7 @@ def drain(
     n_merged : int
     """
     _, merged, behind, size, waits = components
-    items, following, head, heap, keys, n_most = window
+    items, following, head, heap, keys, number, n_most = window
     loop = forest.loop
     weights, total, trade_off = problem.weights, problem.total, problem.trade_off
     n_inside, size_terms, steps = problem.n_inside, problem.size_terms, problem.steps
@@ -243,9 +245,12 @@ def drain(
                     bound = items[item]["entropy"] + balance
                     if _moves_on(queue, window, span, bucket, item, bound):
                         continue
-                    i = edge >> bits
-                    j = i + steps[edge & mask]
-                    loop_term_i, loop_term_j = loop[i, 1], loop[j, 1]
+                    if edge >= 0:
+                        gained = most = gain_inside(problem, forest, edge)
+                    else:
+                        gained, most, edge = best_edge(
+                            problem, forest, bundles, edge, balance
+                        )
                 else:
                     if waits[a]:
                         put(queue, n_logs, items, item)
@@ -263,17 +268,17 @@ def drain(
                     )
                     # Gains only shrink, so what another thread lets us see of a loop
                     # gives a bound; but a loop and its f may be of different moments.
-                    loop_term_i, loop_term_j = xlog2x(loop[i, 0]), xlog2x(loop[j, 0])
-                gained = entropy_gain(
-                    weights[edge] / total,
-                    loop[i, 0],
-                    loop_term_i,
-                    loop[j, 0],
-                    loop_term_j,
-                )
-                items[item]["entropy"] = above(gained)
+                    gained = most = entropy_gain(
+                        weights[edge] / total,
+                        loop[i, 0],
+                        xlog2x(loop[i, 0]),
+                        loop[j, 0],
+                        xlog2x(loop[j, 0]),
+                    )
+                items[item]["entropy"] = above(most)
                 if _moves_on(queue, window, span, bucket, item, gained + balance):
                     continue
+                number[item] = edge
                 keys[n_heap] = gained + balance
                 heap[n_heap] = item
                 n_heap += 1
@@ -290,27 +295,25 @@ def drain(
             put(queue, n_logs, items, item)
         else:
             b = merged[b]
-            edge = items[item]["edge"]
-            i = edge >> bits
-            j = i + steps[edge & mask]
             moved = False
             if n_merged > n_at_load and a != b and not (waits[a] and waits[b]):
                 # What was up to date may not be any more.
-                gained = entropy_gain(
-                    weights[edge] / total,
-                    loop[i, 0],
-                    loop[i, 1],
-                    loop[j, 0],
-                    loop[j, 1],
-                )
-                fresh = gained + trade_off * balance_gain(
+                balance = trade_off * balance_gain(
                     size[a], size[b], n_inside, size_terms
                 )
-                if fresh < keys[0]:
-                    items[item]["entropy"] = above(gained)
+                edge = items[item]["edge"]
+                if edge >= 0:
+                    gained = most = gain_inside(problem, forest, edge)
+                else:
+                    gained, most, edge = best_edge(
+                        problem, forest, bundles, edge, balance
+                    )
+                fresh = gained + balance
+                if fresh < keys[0] or edge != number[item]:
+                    items[item]["entropy"] = above(most)
                     moved = _moves_on(queue, window, span, bucket, item, fresh)
                     if not moved:
-                        keys[0] = fresh
+                        keys[0], number[item] = fresh, edge
                         sift_down(window, n_heap, 0)
                         continue
             if a == b or moved:
@@ -334,8 +337,8 @@ def drain(
                     merged[part] = a
                     part = behind[part]
                 behind[a], behind[b] = behind[b], behind[a]
-                take_edge(problem, forest, edge)
-                merged_edge[n_merged] = edge
+                take_edge(problem, forest, number[item])
+                merged_edge[n_merged] = number[item]
                 merged_gain[n_merged] = keys[0]
                 n_merged += 1
                 n_active -= 1

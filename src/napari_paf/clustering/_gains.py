@@ -7,7 +7,7 @@ self-loops are L_i and L_j, gains entropy rate ::
 
 and joining components of s and t of the n pixels gains balance ::
 
-    -f((s + t) / n) + f(s / n) + f(t / n) + 1
+    -f((s + t) / n) + (f(s / n) + f(t / n)) + 1
 
 (Liu et al., CVPR 2011, equations 4 and 6, and the appendix).
 """
@@ -100,13 +100,12 @@ def size_term(size: int, n_inside: int, table: Any) -> float:
 
 @kernel
 def balance_gain(s: int, t: int, n_inside: int, table: Any) -> float:
-    """Return the gain in balance of joining components of `s` and `t` pixels."""
-    return (
-        -size_term(s + t, n_inside, table)
-        + size_term(s, n_inside, table)
-        + size_term(t, n_inside, table)
-        + 1.0
-    )
+    """Return the gain in balance of joining components of `s` and `t` pixels.
+
+    Summed so that rounding cannot tell which of the two is which.
+    """
+    apart = size_term(s, n_inside, table) + size_term(t, n_inside, table)
+    return -size_term(s + t, n_inside, table) + apart + 1.0
 
 
 @kernel

@@ -14,6 +14,7 @@ from napari_paf.clustering._blocks import (
     merge_block,
     new_components,
 )
+from napari_paf.clustering._bundles import new_bundles
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import (
     balance_gain,
@@ -46,7 +47,8 @@ def merge_leaf(
     gains = np.empty((len(problem.steps), extent[2]))
     _put_inner(problem, forest, low, high, queue, gains, np.empty((5, extent[2])))
     _put_leaving(problem, forest, low, high, queue)
-    return merge_block(problem, forest, components, queue, limit, pulse)
+    bundles = new_bundles(0, 0, item["edge"])
+    return merge_block(problem, forest, components, queue, bundles, limit, pulse)
 
 
 @kernel

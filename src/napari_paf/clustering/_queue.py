@@ -66,6 +66,7 @@ class Window(NamedTuple):
     head: Any  # of the list of every bucket: an item, or -1
     heap: Any  # items of one bucket, the best first
     keys: Any  # and their gains
+    edge: Any  # of the items in the heap: the number of the edge that each stands for
     n_most: int  # items in it, unless a single log has more
 
 
@@ -98,6 +99,7 @@ def new_window(queue: Queue) -> Window:
         head=np.empty(WINDOW // ITEMS_PER_BUCKET + 1, np.int32),
         heap=np.empty(n_items, np.int32),
         keys=np.empty(n_items, np.float64),
+        edge=np.empty(n_items, queue.pool.dtype["edge"]),
         n_most=WINDOW,
     )
 
@@ -137,7 +139,7 @@ def claim(queue: Queue, log: int) -> int:
 def put(queue: Queue, log: int, items: Any, at: int) -> int:
     """Put a copy of an item into a log; return its place in the pool."""
     place = claim(queue, log)
-    _copy_item(queue.pool, place, items, at)
+    copy_item(queue.pool, place, items, at)
     return place
 
 
@@ -150,7 +152,7 @@ def put_anew(queue: Queue, log: int, items: Any, at: int, a: int, b: int) -> Non
 
 
 @kernel
-def _copy_item(to: Any, place: int, items: Any, at: int) -> None:
+def copy_item(to: Any, place: int, items: Any, at: int) -> None:
     """Copy an item, field by field, which is faster than the whole record."""
     to[place]["entropy"] = items[at]["entropy"]
     to[place]["edge"] = items[at]["edge"]
@@ -176,15 +178,9 @@ def drop_chunk(queue: Queue, log: int) -> None:
 
 
 @kernel
-def _tie_before(items: Any, a: int, b: int) -> bool:
-    """Whether the greedy takes item `a` before item `b`, their gains being equal."""
-    return number_of(items[a]["edge"]) < number_of(items[b]["edge"])
-
-
-@kernel
 def sift_down(window: Window, n_heap: int, at: int) -> None:
     """Let the entry at `at` sink to its place in the heap of (gain, item)."""
-    keys, heap, items = window.keys, window.heap, window.items
+    keys, heap, edge = window.keys, window.heap, window.edge
     key, item = keys[at], heap[at]
     while True:
         child = 2 * at + 1
@@ -193,15 +189,10 @@ def sift_down(window: Window, n_heap: int, at: int) -> None:
         right = child + 1
         if right < n_heap and (
             keys[right] > keys[child]
-            or (
-                keys[right] == keys[child]
-                and _tie_before(items, heap[right], heap[child])
-            )
+            or (keys[right] == keys[child] and edge[heap[right]] < edge[heap[child]])
         ):
             child = right
-        if keys[child] < key or (
-            keys[child] == key and not _tie_before(items, heap[child], item)
-        ):
+        if keys[child] < key or (keys[child] == key and edge[heap[child]] > edge[item]):
             break
         keys[at], heap[at] = keys[child], heap[child]
         at = child

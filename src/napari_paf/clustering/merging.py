@@ -36,7 +36,6 @@ from napari_paf.clustering._gains import (
 )
 from napari_paf.clustering._leaves import merge_leaf
 from napari_paf.clustering._queue import ITEM, WIDE_ITEM
-from napari_paf.clustering._regions import merge_regions
 from napari_paf.clustering._state import Forest, Problem
 from napari_paf.clustering.graph import PixelGraph
 
@@ -52,8 +51,8 @@ SMALL = 10_000
 """Blocks of so many pixels are small enough whatever their share."""
 
 PIXELS_PER_REGION = 512
-"""Mean size of components from which on there are far fewer pairs of them than edges
-between them, so that one edge for each pair is queued."""
+"""Mean size of components at which edges are bundled once more: from here on, far more
+of them run side by side."""
 
 CHUNK = 16_384
 """Number of pixels that a thread prepares at a time."""
@@ -95,9 +94,9 @@ class Merges:
         """Return all edges in the order in which the greedy takes them."""
         order = np.argsort(-self.gain)
         falling = self.gain[order]
-        tied = np.flatnonzero(falling[1:] == falling[:-1])
-        if len(tied):  # sorting by two keys takes ten times as long, and ties are few
-            tied = np.union1d(tied, tied + 1)
+        same = falling[1:] == falling[:-1]
+        if same.any():  # sorting by two keys takes ten times as long, and ties are few
+            tied = np.flatnonzero(np.append(same, False) | np.insert(same, 0, False))
             among = order[tied]
             order[tied] = among[np.lexsort((self.edge[among], -self.gain[among]))]
         return self.edge[order]
@@ -140,7 +139,7 @@ def find_merges(
         report(0.0, "measuring edges")
         n_left = max(graph.n_inside - n_wanted, 1)
         n_regions = graph.n_inside // PIXELS_PER_REGION
-        if 2 * n_left < n_regions:  # for fewer merges, bundling would not pay
+        if 2 * n_left < n_regions:  # for fewer merges, bundling anew would not pay
             n_left = n_regions
         problem, forest = _set_up(graph, n_segments, balance, n_left, pool)
         return _merge_blocks(
@@ -227,8 +226,8 @@ def _merge_blocks(
 ) -> Merges:
     """Merge block by block: leaves first, a parent as soon as its children are done.
 
-    The blocks leave `n_left` components; what is wanted beyond is done region by
-    region.
+    The blocks leave `n_left` components. What is wanted beyond is merged by the whole
+    image as a block once more, with its edges bundled anew.
     """
     n_axes = 2 if problem.shape[0] == 1 else 3
     n_pixels = int(np.prod(problem.shape))
@@ -287,7 +286,8 @@ def _merge_blocks(
                 if len(siblings) == len(block.parent.children):
                     ready.append(block.parent)
             elif goes_on and len(rest.items):
-                submit(None, merge_regions, rest, limit(n_wanted, leaves=False))
+                box = (block.low, block.high)
+                submit(None, merge_parent, *box, [rest], limit(n_wanted, leaves=False))
 
     try:
         while True:
