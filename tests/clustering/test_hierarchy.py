@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from skimage.measure import label as connected_parts
 
 from napari_paf import (
@@ -11,6 +13,7 @@ from napari_paf import (
     entropy_rate_hierarchy,
     entropy_rate_superpixels,
 )
+from napari_paf.clustering.merging import Merges
 
 
 @pytest.fixture(params=[(13, 17), (4, 6, 7)], ids=["2-D", "3-D"])
@@ -21,6 +24,18 @@ def problem(request):
     mask = np.ones(shape, bool)
     mask[..., 3] = False
     return rng.random((len(shape), *shape)), mask
+
+
+@given(
+    st.lists(st.integers(0, 2**62), unique=True, min_size=1),
+    st.lists(st.sampled_from([0.0, 1e-300, 0.1, 0.1 + 2**-56, 3.0]), min_size=1),
+)
+def test_merges_are_sorted_by_gain_then_number(edges, gains):
+    gains = [gains[at % len(gains)] for at in range(len(edges))]
+    merges = Merges(np.array(edges, np.int64), np.array(gains))
+    expected = sorted(edges, key=lambda edge: (-gains[edges.index(edge)], edge))
+    in_order = merges.in_order()
+    assert in_order.tolist() == expected and in_order.dtype == np.int64
 
 
 def test_is_exact_at_the_number_it_was_made_for(problem, small_blocks):

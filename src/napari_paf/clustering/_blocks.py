@@ -125,11 +125,12 @@ def _pack(
     first = np.zeros(n_left + 2, np.int32)
     n_in_chunk = np.zeros(len(queue.before), np.int32)
     n_items, n_edges = _renumber(queue, bundles, number, first[2:], n_in_chunk)
+    queue.pool.resize(n_items, refcheck=False)  # in place, as above
     n_most = int(first.max())
     np.cumsum(first, out=first)
     items = np.empty(n_items, queue.pool.dtype)
     _sort(queue, first[1:], items)
-    queue.pool.resize(0, refcheck=False)  # in place, as above
+    queue.pool.resize(0, refcheck=False)
     left = new_bundles(n_edges // FEW, n_edges, bundles.edge.dtype)
     n_items, n_bundles = bundle(
         items,

@@ -302,18 +302,24 @@ def drain(
                     size[a], size[b], n_inside, size_terms
                 )
                 edge = items[item]["edge"]
+                bound = items[item]["entropy"] + balance
                 if edge >= 0:
-                    gained = most = gain_inside(problem, forest, edge)
+                    gained = gain_inside(problem, forest, edge)
+                    gain = gained + balance
+                    items[item]["entropy"] = above(gained)
+                elif bound < keys[0]:
+                    # Looked through when its turn comes, which is before its equals.
+                    gain, edge = bound, -1
                 else:
                     gained, most, edge = best_edge(
                         problem, forest, bundles, edge, balance
                     )
-                fresh = gained + balance
-                if fresh < keys[0] or edge != number[item]:
+                    gain = gained + balance
                     items[item]["entropy"] = above(most)
-                    moved = _moves_on(queue, window, span, bucket, item, fresh)
+                if gain < keys[0] or edge != number[item]:
+                    moved = _moves_on(queue, window, span, bucket, item, gain)
                     if not moved:
-                        keys[0], number[item] = fresh, edge
+                        keys[0], number[item] = gain, edge
                         sift_down(window, n_heap, 0)
                         continue
             if a == b or moved:

@@ -66,7 +66,7 @@ class Window(NamedTuple):
     head: Any  # of the list of every bucket: an item, or -1
     heap: Any  # items of one bucket, the best first
     keys: Any  # and their gains
-    edge: Any  # of the items in the heap: the number of the edge that each stands for
+    edge: Any  # by item: the edge it stands for in the heap, or -1 if not found yet
     n_most: int  # items in it, unless a single log has more
 
 
