@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_paf.clustering import _blocks, _queue, merging
+from napari_paf.clustering import _left, _queue, merging
 
 
 @pytest.fixture
@@ -12,6 +12,6 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let leaves and large regions be a few pixels, and all else a few edges."""
     monkeypatch.setattr(merging, "LEAF", {2: 9, 3: 8})
     monkeypatch.setattr(merging, "PIXELS_PER_REGION", 3)
-    monkeypatch.setattr(_blocks, "FEW", 2)
+    monkeypatch.setattr(_left, "FEW", 2)
     monkeypatch.setattr(_queue, "ITEMS_PER_LOG", 2)
     monkeypatch.setattr(_queue, "WINDOW", 9)

@@ -12,22 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_paf.clustering._bundles import (
-    FEW,
-    Bundles,
-    append,
-    bundle,
-    n_edges_of,
-    new_bundles,
-)
+from napari_paf.clustering._bundles import Bundles, append, new_bundles
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._drain import drain
 from napari_paf.clustering._gains import balance_gain
+from napari_paf.clustering._left import Left, leave
 from napari_paf.clustering._queue import (
-    CHUNK,
     Queue,
     claim,
-    copy_item,
     depth,
     log_at,
     new_queue,
@@ -54,14 +46,6 @@ def new_components(pixel: NDArray[np.int32], size: NDArray[np.int32]) -> Compone
         size=size,
         waits=np.zeros(len(pixel), np.bool_),
     )
-
-
-class Left(NamedTuple):
-    """What a block leaves to its parent."""
-
-    pixel: NDArray[np.int32]  # one for each component
-    items: NDArray[np.void]  # edges between two of them, and edges that leave the block
-    bundles: Bundles  # what some of the items stand for
 
 
 class Limit(NamedTuple):
@@ -105,113 +89,13 @@ def merge_block(
         0 if limit.n_wanted < UNLIMITED else int(n * IDLE),
         pulse,
     )
-    edge.resize(n_merged, refcheck=False)  # in place, as below: memory is given back
+    edge.resize(n_merged, refcheck=False)  # in place: memory is given back
     gain.resize(n_merged, refcheck=False)
     if not limit.leaves:
         none = new_bundles(0, 0, edge.dtype)
         return edge, gain, Left(np.empty(0, np.int32), queue.pool[:0].copy(), none)
-    pixel, number = np.empty(n - n_merged, np.int32), np.empty(n, np.int32)
-    _leave(forest, components, pixel, number)
-    return edge, gain, Left(pixel, *_pack(queue, bundles, number, len(pixel)))
-
-
-def _pack(
-    queue: Queue, bundles: Bundles, number: NDArray[np.int32], n_left: int
-) -> tuple[NDArray[np.void], Bundles]:
-    """Bundle what is left in a queue, which is emptied.
-
-    Items get the numbers of the components left; those inside a component are dropped.
-    """
-    first = np.zeros(n_left + 2, np.int32)
-    n_in_chunk = np.zeros(len(queue.before), np.int32)
-    n_items, n_edges = _renumber(queue, bundles, number, first[2:], n_in_chunk)
-    queue.pool.resize(n_items, refcheck=False)  # in place, as above
-    n_most = int(first.max())
-    np.cumsum(first, out=first)
-    items = np.empty(n_items, queue.pool.dtype)
-    _sort(queue, first[1:], items)
-    queue.pool.resize(0, refcheck=False)
-    left = new_bundles(n_edges // FEW, n_edges, bundles.edge.dtype)
-    n_items, n_bundles = bundle(
-        items,
-        first[:-1],
-        bundles,
-        FEW,
-        left,
-        np.full(n_left, -1, np.int32),
-        np.empty(n_most, np.int32),
-        np.empty(n_most, np.int64),
-    )
-    items.resize(n_items, refcheck=False)
-    left.first.resize(n_bundles + 1, refcheck=False)
-    left.entropy.resize(left.first[-1], refcheck=False)
-    left.edge.resize(left.first[-1], refcheck=False)
-    return items, left
-
-
-@kernel
-def _leave(forest: Forest, components: Components, left: Any, number: Any) -> None:
-    """Enter the merges of a block in the forest, and number the components left."""
-    pixel, merged, _, size, _ = components
-    n_left = 0
-    for old in range(len(pixel)):
-        if merged[old] == old:
-            forest.root[pixel[old]] = -size[old]
-            left[n_left] = pixel[old]
-            number[old] = n_left
-            n_left += 1
-        else:
-            forest.root[pixel[old]] = pixel[merged[old]]
-    for old in range(len(pixel)):
-        number[old] = number[merged[old]]
-
-
-@kernel
-def _renumber(
-    queue: Queue, bundles: Bundles, number: Any, n_of: Any, n_in_chunk: Any
-) -> tuple[int, int]:
-    """Move what is left in a queue to the front of its pool, with new numbers.
-
-    Counts it by component `a`. Returns how many items it is, and how many edges between
-    components they stand for.
-    """
-    pool = queue.pool
-    for log in range(queue.n_logs + 1):
-        chunk, n = queue.last[log], queue.count[log]
-        while n > 0:
-            n_in_chunk[chunk] = (n - 1) % CHUNK + 1
-            n -= n_in_chunk[chunk]
-            chunk = queue.before[chunk]
-    n_items, n_edges = 0, 0
-    for chunk in range(len(n_in_chunk)):
-        for at in range(chunk * CHUNK, chunk * CHUNK + n_in_chunk[chunk]):
-            a, b, edge = number[pool[at]["a"]], pool[at]["b"], pool[at]["edge"]
-            if b >= 0:
-                b = number[b]
-                if a == b:
-                    continue
-                a, b = min(a, b), max(a, b)
-                n_edges += n_edges_of(bundles, edge)
-            pool[n_items]["entropy"] = pool[at]["entropy"]
-            pool[n_items]["edge"] = edge
-            pool[n_items]["a"] = a
-            pool[n_items]["b"] = b
-            n_of[a] += 1
-            n_items += 1
-    return n_items, n_edges
-
-
-@kernel
-def _sort(queue: Queue, first: Any, items: Any) -> None:
-    """Copy the front of a queue's pool to `items`, by component `a`.
-
-    Those of each begin at `first`, which is then where they end.
-    """
-    pool = queue.pool
-    for at in range(len(items)):
-        a = pool[at]["a"]
-        copy_item(items, first[a], pool, at)
-        first[a] += 1
+    n_left = n - n_merged
+    return edge, gain, leave(forest, components, queue, bundles, n_left)
 
 
 def merge_parent(
@@ -265,10 +149,9 @@ def _put(
     first: int,
     first_bundle: int,
 ) -> None:
-    """Queue the edges of a child, whose components are numbered from `first` on.
+    """Queue the edges of a child.
 
-    And its bundles from `first_bundle` on.
-
+    Its components are numbered from `first` on, its bundles from `first_bundle` on.
     An edge between two children leaves both; it is taken from that of its first pixel.
     """
     size, n_inside = components.size, problem.n_inside

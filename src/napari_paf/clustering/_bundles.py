@@ -18,10 +18,6 @@ from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import entropy_gain
 from napari_paf.clustering._state import Forest, Problem, above
 
-FEW = 6
-"""Fewer edges are no bundle: the way to one edge of a bundle leads through more memory
-than the way to an edge alone."""
-
 
 class Bundles(NamedTuple):
     """The edges of all bundles of a block, one bundle after the other.
@@ -108,92 +104,3 @@ def gain_inside(problem: Problem, forest: Forest, edge: int) -> float:
         loop[j, 0],
         loop[j, 1],
     )
-
-
-@kernel
-def bundle(
-    items: Any,
-    first: Any,
-    earlier: Bundles,
-    few: int,
-    bundles: Bundles,
-    head: Any,
-    n_edges: Any,
-    place: Any,
-) -> tuple[int, int]:
-    """Let one item stand for many between the same components; move to the front.
-
-    Parameters
-    ----------
-    items : (n_items,) ndarray
-        Sorted by `a`, which is less than `b`, or `b` is -1.
-    first : (n_components + 1,) ndarray
-        Where the items of each component `a` begin.
-    earlier : Bundles
-        What the items stand for.
-    few : int
-        Leave fewer edges on their own.
-    bundles : Bundles
-        Filled: what the items that are left stand for.
-    head : (n_components,) ndarray
-        Scratch, filled with -1: the first item with component `b`.
-    n_edges, place : (n_most,) ndarray
-        Scratch for the items of one component: how many edges the item is to stand
-        for, and where the next one of them goes.
-
-    Returns
-    -------
-    n_items, n_bundles : int
-    """
-    n_items, n_bundles = 0, 0
-    for a in range(len(first) - 1):
-        start, stop = first[a], first[a + 1]
-        for at in range(start, stop):
-            b = items[at]["b"]
-            if b >= 0:
-                if head[b] < start:
-                    head[b] = at
-                    n_edges[at - start] = 0
-                n_edges[head[b] - start] += n_edges_of(earlier, items[at]["edge"])
-        for at in range(start, stop):
-            b, edge = items[at]["b"], items[at]["edge"]
-            if b < 0 or n_edges[head[b] - start] < few:
-                continue
-            own = head[b] - start
-            if head[b] == at:
-                place[own] = bundles.first[n_bundles]
-                bundles.first[n_bundles + 1] = place[own] + n_edges[own]
-                items[at]["edge"] = ~n_bundles
-                n_bundles += 1
-            top = bundles.first[~items[head[b]]["edge"]]
-            if edge >= 0:
-                _add(bundles, top, place[own], items[at]["entropy"], edge)
-                place[own] += 1
-            else:
-                for old in range(earlier.first[~edge], earlier.first[~edge + 1]):
-                    entropy = earlier.entropy[old]
-                    _add(bundles, top, place[own], entropy, earlier.edge[old])
-                    place[own] += 1
-        for at in range(start, stop):
-            b, edge = items[at]["b"], items[at]["edge"]
-            if b < 0 or head[b] == at or n_edges[head[b] - start] < few:
-                entropy = items[at]["entropy"]
-                if b >= 0 and edge < 0:
-                    entropy = bundles.entropy[bundles.first[~edge]]
-                items[n_items]["entropy"] = entropy
-                items[n_items]["edge"] = edge
-                items[n_items]["a"] = a
-                items[n_items]["b"] = b
-                n_items += 1
-    return n_items, n_bundles
-
-
-@kernel
-def _add(bundles: Bundles, top: int, place: int, entropy: float, edge: int) -> None:
-    """Add an edge to the bundle that begins at `top`, where the best is kept."""
-    if place > top and entropy > bundles.entropy[top]:
-        bundles.entropy[place] = bundles.entropy[top]
-        bundles.edge[place] = bundles.edge[top]
-        place = top
-    bundles.entropy[place] = entropy
-    bundles.edge[place] = edge

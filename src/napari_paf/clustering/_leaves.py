@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf.clustering._blocks import (
-    Left,
     Limit,
     contains,
     merge_block,
@@ -22,6 +21,7 @@ from napari_paf.clustering._gains import (
     entropy_gains,
     xlog2x,
 )
+from napari_paf.clustering._left import Left
 from napari_paf.clustering._queue import Queue, claim, depth, log_at, new_queue
 from napari_paf.clustering._state import Forest, Problem, above
 

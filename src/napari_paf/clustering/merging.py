@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from napari_paf._progress import Progress, part
 from napari_paf.clustering._bisection import Block
-from napari_paf.clustering._blocks import NO_LIMIT, Left, Limit, merge_parent
+from napari_paf.clustering._blocks import NO_LIMIT, Limit, merge_parent
 from napari_paf.clustering._gains import (
     balance_gain,
     largest_entropy_gain,
@@ -35,6 +35,7 @@ from napari_paf.clustering._gains import (
     tabulate_sizes,
 )
 from napari_paf.clustering._leaves import merge_leaf
+from napari_paf.clustering._left import Left
 from napari_paf.clustering._queue import ITEM, WIDE_ITEM
 from napari_paf.clustering._state import Forest, Problem
 from napari_paf.clustering.graph import PixelGraph
