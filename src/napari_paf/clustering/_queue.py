@@ -35,7 +35,7 @@ CHUNK = 128
 ITEMS_PER_LOG = 4096
 """Mean length of a log: many chunks, and few beside a window."""
 
-WINDOW = 16_384
+WINDOW = 8_192
 """Most items in a window, unless a single log has more."""
 
 ITEMS_PER_BUCKET = 8

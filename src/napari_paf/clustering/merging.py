@@ -44,9 +44,9 @@ LEAF = {2: 40_000, 3: 70_000}
 """Most pixels in the smallest blocks, by the number of axes of the image: most of what
 is looked at in one fits a core's cache."""
 
-SHARE_AT_WORK = 4
+SHARE_AT_WORK = 2
 """One pixel in so many, at most, lies in the smallest blocks that threads are at work
-on: such a block needs more memory than one that is done."""
+on, be they two or more: such a block needs more memory than one that is done."""
 
 SMALL = 10_000
 """Blocks of so many pixels are small enough whatever their share."""
@@ -238,7 +238,7 @@ def _merge_blocks(
     """
     n_axes = 2 if problem.shape[0] == 1 else 3
     n_pixels = int(np.prod(problem.shape))
-    share = n_pixels // (SHARE_AT_WORK * n_threads)
+    share = n_pixels // (SHARE_AT_WORK * max(n_threads, 2))
     leaf_size = min(LEAF[n_axes], max(share, SMALL))
     whole = Block(np.zeros(3, np.int64), problem.shape, leaf_size)
     fits = len(problem.weights) <= np.iinfo(np.int32).max
