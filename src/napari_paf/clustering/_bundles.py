@@ -59,9 +59,9 @@ def n_edges_of(bundles: Bundles, edge: int) -> int:
 def best_edge(
     problem: Problem, forest: Forest, bundles: Bundles, edge: int, balance: float
 ) -> tuple[float, float, int]:
-    """Find the edge that an item between two components of the block stands for.
+    """Find the edge of the bundle ``~edge`` that the greedy takes first.
 
-    Of a bundle it is the one that the greedy takes first; it gains `balance` beside.
+    Every edge of it gains `balance` beside what it gains in entropy rate.
 
     Returns
     -------

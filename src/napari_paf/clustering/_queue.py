@@ -27,7 +27,8 @@ WIDE_ITEM = np.dtype(
 """An edge in a queue: an upper bound of the entropy rate that it gains, its number, and
 the components of its two pixels, as numbered in the block. An edge that leaves the
 block is stored as its number if its first pixel lies inside, and as ``~number`` if its
-second does; the component inside is then `a`, and `b` is -1."""
+second does; the component inside is then `a`, and `b` is -1. Between two components,
+``~number`` is that of a bundle of edges."""
 
 CHUNK = 128
 """Logs are chains of chunks of this many items."""
