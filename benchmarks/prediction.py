@@ -40,6 +40,7 @@ from napari_paf import (
     entropy_rate_superpixels,
     load_model,
     predict_affinity,
+    suitable_balance,
     superpixels,
 )
 from napari_paf.affinity.model import AffinityModel
@@ -231,8 +232,9 @@ def compare_precisions(
                 device.type, torch.bfloat16, enabled=name == "bfloat16"
             ):
                 affinity = predict_affinity(image, channel_axis=-1, device=device)
+            balance = suitable_balance(affinity)
             for n in (100, 300, 600):
-                labels = entropy_rate_superpixels(affinity, n)
+                labels = entropy_rate_superpixels(affinity, n, balance=balance)
                 scores.append(
                     (
                         achievable_segmentation_accuracy(labels, truth),

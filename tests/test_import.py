@@ -49,11 +49,6 @@ def test_import_adds_only_the_lazy_loader():
     assert ours == {"napari_paf", "napari_paf._version"}
 
 
-def test_the_balance_of_a_model_is_known_without_torch():
-    code = "from napari_paf.affinity.balance import balance_of; balance_of('default')"
-    assert not packages(modules_after(code)) & (HEAVY | QT_BINDINGS)
-
-
 def test_metrics_load_numba_but_not_torch():
     loaded = packages(modules_after("import napari_paf; napari_paf.metrics"))
     assert "numba" in loaded

@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from napari_paf.affinity.balance import BALANCE, balance_of
 from napari_paf.affinity.model import AffinityModel, list_models, load_model
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 
@@ -227,12 +226,18 @@ def test_metadata(path: Path, changes: dict, match: str) -> None:
     assert match in refused(path)
 
 
-@pytest.mark.parametrize("balance", [float("nan"), -1, 1001, "much", None])
+@pytest.mark.parametrize("balance", [float("nan"), -1, 1e6, "much", None])
 def test_balance_that_is_none(path: Path, balance: object) -> None:
     config = json.loads(parts(path)[0]["__metadata__"]["napari_paf"])["config"]
     with_metadata(path, config=config | {"balance": balance})
     assert "balance=" in refused(path)
-    assert balance_of(path) == BALANCE  # for a form, until somebody presses Run
+
+
+@pytest.mark.parametrize("doubt", [float("nan"), -0.1, 1.1, "some", None])
+def test_doubt_that_is_none(path: Path, doubt: object) -> None:
+    config = json.loads(parts(path)[0]["__metadata__"]["napari_paf"])["config"]
+    with_metadata(path, config=config | {"doubt": doubt})
+    assert "doubt=" in refused(path)
 
 
 def test_config_of_another_size(path: Path) -> None:

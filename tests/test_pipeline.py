@@ -88,17 +88,15 @@ def test_is_its_two_steps():
     np.testing.assert_array_equal(hierarchy.labels(60), expected)
 
 
-@pytest.mark.parametrize(("model", "balance"), [("default", 0.2), ("gradient", 0.5)])
-def test_the_balance_is_the_models_own(model, balance):
+def test_gradients_have_the_balance_of_the_original_program():
     image = load_sample("histology_rgb").image[:64, :72]
-    options = {"channel_axis": -1, "device": "cpu"}
-    own = superpixels(image, 40, model=model, **options)
-    expected = superpixels(image, 40, model=model, balance=balance, **options)
+    options = {"model": "gradient", "channel_axis": -1, "device": "cpu"}
+    own = superpixels(image, 40, **options)
+    expected = superpixels(image, 40, balance=0.5, **options)
     np.testing.assert_array_equal(own, expected)
-    hierarchy = superpixel_hierarchy(image, 40, model=model, **options)
+    hierarchy = superpixel_hierarchy(image, 40, **options)
     np.testing.assert_array_equal(hierarchy.labels(40), own)
-    other = superpixels(image, 40, model=model, balance=0.0, **options)
-    assert (other != own).any()
+    assert (superpixels(image, 40, balance=0.0, **options) != own).any()
 
 
 @pytest.mark.parametrize("connectivity", [1, 2, 3])

@@ -4,10 +4,10 @@ Usage::
 
     python tools/take_config.py MODEL OUTPUT [--of default] [--balance 0.5] ...
 
-Temperature, shift, contrast, regularity and balance are chosen on images of the kinds
-that the default has learnt from (``tune_default.py``). A model that is to be judged on
-other kinds takes them from the default, so that nothing is chosen on what it is judged
-by.
+Temperature, shift, contrast, regularity, balance and doubt are chosen on images of the
+kinds that the default has learnt from (``tune_default.py``). A model that is to be
+judged on other kinds takes them from the default, so that nothing is chosen on what it
+is judged by.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from napari_paf import load_model
 
-TAKEN = ("temperature", "shift", "contrast", "regularity", "balance")
+TAKEN = ("temperature", "shift", "contrast", "regularity", "balance", "doubt")
 
 
 def main() -> None:

@@ -91,6 +91,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--init", help="model to start from; default: from scratch")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda")
+    parser.add_argument(
+        "--bfloat16",
+        action="store_true",
+        help="compute in it on a processor too; cards do",
+    )
     parser.add_argument("--print-every", type=int, default=500)
     parser.add_argument(
         "--without", nargs="*", default=[], choices=KINDS, help="kinds to leave out"
@@ -124,6 +129,7 @@ def train(
 ) -> Iterator[torch.Tensor]:
     """Train a network, and average its weights; yield the loss of every step."""
     on_card = bank.device.type == "cuda"
+    lower = on_card or options.bfloat16
     optimizer = new_optimizer(network, options.learning_rate, fused=on_card)
     torch.backends.cudnn.benchmark = True
     start, step, fraction = time.monotonic(), 0, 0.0
@@ -133,7 +139,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * falling * min(1.0, step / WARM_UP)
         image, inside, across = bank.draw(options.batch, options.size, network.offsets)
-        with torch.autocast(bank.device.type, torch.bfloat16, enabled=on_card):
+        with torch.autocast(bank.device.type, torch.bfloat16, enabled=lower):
             logits = network(image).float()
         loss = affinity_loss(
             logits - network.config.shift,

@@ -4,11 +4,11 @@ Usage::
 
     python tools/tune_default.py MODEL BSDS500_DIR MICROSCOPY_DIR OUTPUT
 
-Tries temperatures, shifts, contrasts, regularities and balances. Measures every fifth
-image of BSDS500 val, all annotators, at 100, 300 and 600 superpixels, and up to four
-held-out images of every kind of microscopy at 300 and 100 pixels a superpixel. Writes
-the best by mean achievable segmentation accuracy and a tenth of boundary recall (half
-photographs, half kinds), with its figures on its card.
+Tries temperatures, shifts, contrasts, regularities, balances and doubts. Measures every
+fifth image of BSDS500 val, all annotators, at 100, 300 and 600 superpixels, and up to
+four held-out images of every kind of microscopy at 300 and 100 pixels a superpixel.
+Writes the best by mean achievable segmentation accuracy and a tenth of boundary recall
+(half photographs, half kinds), with its figures on its card.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from training_data import KINDS, read_kind, read_photographs
 
 from napari_paf import load_model
 from napari_paf._offsets import neighbour_offsets
+from napari_paf.affinity.balance import balance_of
 from napari_paf.affinity.regularity import regularize
 from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
 from napari_paf.metrics import (
@@ -39,6 +40,7 @@ from napari_paf.training.sampling import Sample, decode
 if TYPE_CHECKING:
     from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 
+TUNED = ("temperature", "shift", "contrast", "regularity", "balance", "doubt")
 COUNTS = (100, 300, 600)
 RECALL_COUNTS = 0.1  # beside segmentation accuracy
 PIXELS_PER_SUPERPIXEL = (300, 100)
@@ -61,11 +63,12 @@ def main() -> None:
     parser.add_argument("bsds500", type=Path)
     parser.add_argument("microscopy", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 1.1])
-    parser.add_argument("--shifts", type=float, nargs="+", default=[-3.7, -2.4])
-    parser.add_argument("--contrasts", type=float, nargs="+", default=[5.0])
-    parser.add_argument("--regularities", type=float, nargs="+", default=[0.004, 0.006])
-    parser.add_argument("--balances", type=float, nargs="+", default=[0.2, 0.5])
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[1.1])
+    parser.add_argument("--shifts", type=float, nargs="+", default=[-3.7])
+    parser.add_argument("--contrasts", type=float, nargs="+", default=[5.0, 6.5, 7.5])
+    parser.add_argument("--regularities", type=float, nargs="+", default=[0.004])
+    parser.add_argument("--balances", type=float, nargs="+", default=[0.3])
+    parser.add_argument("--doubts", type=float, nargs="+", default=[0.3, 0.32])
     options = parser.parse_args()
 
     model = load_model(options.model)
@@ -78,23 +81,18 @@ def main() -> None:
         for kind, group in groups.items()
     }
     best, chosen, figures = 0.0, model.config, {}
-    for temperature, shift, contrast, regularity, balance in itertools.product(
+    for values in itertools.product(
         options.temperatures,
         options.shifts,
         options.contrasts,
         options.regularities,
         options.balances,
+        options.doubts,
     ):
-        config = dataclasses.replace(
-            model.config,
-            temperature=temperature,
-            shift=shift,
-            contrast=contrast,
-            regularity=regularity,
-            balance=balance,
-        )
+        tried = dict(zip(TUNED, values, strict=True))
+        config = dataclasses.replace(model.config, **tried)
         table = {kind: measure(groups[kind], images[kind], config) for kind in groups}
-        print(f"{temperature=} {shift=} {contrast=} {regularity=} {balance=}")
+        print(*(f"{name}={value}" for name, value in tried.items()))
         print(*(f"  {kind}: {rows}" for kind, rows in table.items()), sep="\n")
         photographs = score(table["photographs"].values())
         microscopy = score(row for kind in KINDS for row in table[kind].values())
@@ -143,15 +141,14 @@ def measure(
         with np.errstate(over="ignore"):
             affinity = 1 / (1 + np.exp(-values / config.temperature))
         regularize(affinity, neighbour_offsets(2, 2), config.regularity, (1.0, 1.0))
+        balance = balance_of(config, affinity)
         photograph = len(sample.labels) > 1
         pixels = sample.labels[0].size
         counts = {str(n): n for n in COUNTS}
         if not photograph:
             counts = {f"pixels / {p}": pixels // p for p in PIXELS_PER_SUPERPIXEL}
         for name, n in counts.items():
-            labels = entropy_rate_superpixels(
-                affinity, n, balance=config.balance, n_threads=1
-            )
+            labels = entropy_rate_superpixels(affinity, n, balance=balance, n_threads=1)
             row = {
                 "ASA": achievable_segmentation_accuracy(labels, sample.labels),
                 "BR": boundary_recall(labels, sample.labels),

@@ -1,5 +1,6 @@
 from . import metrics as metrics
 from . import regions as regions
+from .affinity.balance import suitable_balance as suitable_balance
 from .affinity.gradient import gradient_affinity as gradient_affinity
 from .affinity.model import AffinityModel as AffinityModel
 from .affinity.model import list_models as list_models

@@ -242,7 +242,7 @@ def _run(
         for n in asked:
             yield run_baseline(method, image, n)
         return
-    from napari_paf.affinity.balance import balance_of
+    from napari_paf.affinity.balance import suitable_balance
     from napari_paf.affinity.gradient import gradient_affinity
     from napari_paf.affinity.predict import predict_affinity
     from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
@@ -255,7 +255,7 @@ def _run(
         affinity = predict_affinity(
             image, model=method, channel_axis=channel_axis, device=device
         )
-    balance = balance_of(method)
+    balance = suitable_balance(affinity, method)
     predicted = time.perf_counter() - start
     for n in asked:
         start = time.perf_counter()

@@ -19,7 +19,7 @@ from napari_paf._validation import (
     check_mask,
     check_n_segments,
 )
-from napari_paf.affinity.balance import balance_of
+from napari_paf.affinity.balance import suitable_balance
 from napari_paf.affinity.predict import predict_affinity, resolve_model
 from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
 from napari_paf.clustering.hierarchy import (
@@ -72,8 +72,8 @@ def superpixels(
         ``"gradient"`` for the classical differences of intensity.
     balance : float, optional
         How much equal sizes matter, at least 0. 0 follows the affinities alone.
-        Default: what the model was tuned with, 0.2 for ``"default"`` and 0.5 for
-        ``"gradient"``.
+        Default: what suits the affinities, see `suitable_balance`: for ``"default"``
+        the less, the more certain the boundaries are, and 0.5 for ``"gradient"``.
     connectivity : int, optional
         Number of axes along which neighbouring pixels may differ, from 1 (shared
         faces) to the number of spatial axes.
@@ -227,8 +227,6 @@ def _cluster_image(
         neighbours = ndimage.generate_binary_structure(len(shape), connectivity)
         check_covers_islands(n_segments, ndimage.label(inside, neighbours)[1])
     chosen = resolve_model(model)
-    if balance is None:
-        balance = balance_of(chosen)
     affinity = predict_affinity(
         channels,
         model=chosen,
@@ -237,6 +235,8 @@ def _cluster_image(
         device=device,
         progress=part(progress, 0, SHARE_OF_PREDICTING),
     )
+    if balance is None:
+        balance = suitable_balance(affinity, chosen, mask=inside)
     if len(affinity) < len(neighbour_offsets(len(shape), connectivity)):
         # The clustering derives missing diagonals from the axes, or takes all.
         affinity = affinity[: len(shape)]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import dask.array as da
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QLabel
-
-from napari_paf import load_model
 
 
 def visible_text(widget):
@@ -22,7 +18,7 @@ def test_controls_are_named_as_the_arguments(open_widget, grey):
     widget = open_widget(grey).widget
     assert widget.n_segments.value == 300
     assert widget.model.value == "default"
-    assert widget.balance.value == 0.2
+    assert widget.balance.value is None
     assert widget.connectivity.value == 2
     assert widget.mask_layer.value is None
     assert widget.device.value == "auto"
@@ -200,27 +196,35 @@ def test_model_takes_files_and_names(open_widget, grey, tmp_path):
     assert widget.model.value == "default"
 
 
-def test_balance_is_the_models_own_until_it_is_set(open_widget, grey, tmp_path):
-    model = load_model("default")
-    model.config = replace(model.config, balance=0.75)
-    model.save(path := tmp_path / "own.safetensors")
+def test_balance_is_automatic_until_it_is_set(open_widget, grey):
     widget = open_widget(grey).widget
-    assert widget.balance.value == 0.2
-    for chosen, balance in (("gradient", 0.5), (path, 0.75), ("default", 0.2)):
-        widget.model.value = chosen
-        assert widget.balance.value == balance
-    widget.balance.value = 0.3
+    box, heard = widget.balance, []
+    box.changed.connect(heard.append)
+    assert box.value is None
+    assert box.native.text() == "Automatic"
+    box.native.stepUp()
+    assert (box.value, box.native.text()) == (0.0, "0.00")
+    box.value = 0.3
     widget.model.value = "gradient"
-    assert widget.balance.value == 0.3
+    assert box.value == 0.3
+    box.value = 0
+    box.native.stepDown()
+    assert box.value is None
+    box.value = 0.2
+    box.value = None
+    assert box.native.text() == "Automatic"
+    assert heard == [0.0, 0.3, 0.0, None, 0.2, None]
+    with pytest.raises(ValueError, match="give a number of at least 0"):
+        box.value = -0.01
+    assert box.value is None
 
 
-def test_model_and_balance_are_remembered_together(open_widget, grey):
+def test_balance_is_remembered(open_widget, grey):
     widget = open_widget(grey).widget
-    widget.model.value = "gradient"
-    assert open_widget(grey).widget.balance.value == 0.5
     widget.balance.value = 0.2
-    again = open_widget(grey).widget
-    assert (again.model.value, again.balance.value) == ("gradient", 0.2)
+    assert open_widget(grey).widget.balance.value == 0.2
+    widget.balance.value = None
+    assert open_widget(grey).widget.balance.value is None
 
 
 @pytest.mark.parametrize("chosen", ["own.safetensors", ""])

@@ -83,7 +83,7 @@ def test_choices_changed_during_a_run_are_for_the_next(
     (labels,) = results(viewer)
     assert labels.data.max() == 300
     assert labels.metadata["napari_paf"]["n_segments"] == 300
-    assert labels.metadata["napari_paf"]["balance"] == 0.2
+    assert labels.metadata["napari_paf"]["balance"] is None
 
 
 @pytest.mark.parametrize("button", ["widget", "dock"])

@@ -254,6 +254,15 @@ def test_settings_come_back_from_a_layer(by_gradient):
     assert widget.n_segments.value == layer.metadata[KEY]["n_segments"]
 
 
+def test_an_automatic_balance_comes_back_from_a_layer(by_gradient):
+    viewer, widget, layer = by_gradient(noise(20, 24), 30, balance=None)
+    assert layer.metadata[KEY]["balance"] is None
+    widget.balance.value = 0.1
+    viewer.layers.selection.active = layer
+    widget.load()
+    assert widget.balance.value is None
+
+
 def test_a_layer_without_a_record_changes_nothing(open_widget, notifications):
     viewer, widget = open_widget(noise(20, 24))
     viewer.add_labels(noise(20, 24))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from napari_paf.affinity.balance import BALANCE
 from napari_paf.affinity.model_file import read_model_file, write_model_file
 from napari_paf.affinity.model_names import (
     bundled_models,
@@ -54,11 +53,6 @@ class AffinityModel:
     summary: dict[str, Any] = field(default_factory=dict, repr=False)
     licence: str = field(default="", repr=False)
     name: str = "unnamed"
-
-    @property
-    def balance(self) -> float:
-        """What `balance` suits the affinities: of superpixels made with this model."""
-        return float(getattr(self.config, "balance", BALANCE))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file; never leaves half a file behind.

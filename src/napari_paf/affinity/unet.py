@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_paf._offsets import edge_slices, neighbour_offsets
-from napari_paf.affinity.balance import BALANCE, LARGEST, is_balance
 from napari_paf.affinity.normalize import normalize_intensity
 
 if TYPE_CHECKING:
@@ -47,7 +46,10 @@ class UNetConfig:
     contrast: float = 4.0
     # Compactness of superpixels where the image says nothing; see `regularize`.
     regularity: float = 0.015
-    balance: float = BALANCE  # of the superpixels that are made of these affinities
+    # Of superpixels that are made of these affinities, and how much of the boundary
+    # has to be in doubt for so much of it; see `suitable_balance`.
+    balance: float = 0.5
+    doubt: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse sizes that make no network."""
@@ -80,10 +82,10 @@ class UNetConfig:
             raise ValueError(
                 f"regularity={self.regularity!r}: give a number from 0 to below 1."
             )
-        if not is_balance(self.balance):
-            raise ValueError(
-                f"balance={self.balance!r}: give a number from 0 to {LARGEST:.0f}."
-            )
+        if not (isinstance(self.balance, int | float) and 0 <= self.balance < 1e6):
+            raise ValueError(f"balance={self.balance!r}: give a number of at least 0.")
+        if not (isinstance(self.doubt, int | float) and 0 <= self.doubt <= 1):
+            raise ValueError(f"doubt={self.doubt!r}: give a number from 0 to 1.")
 
 
 class ConvNorm(nn.Module):

@@ -22,7 +22,7 @@ def segment(
         float | None,
         typer.Option(
             help="How much equal sizes matter, at least 0. Default: what suits the "
-            "model."
+            "image."
         ),
     ] = None,
     connectivity: Annotated[

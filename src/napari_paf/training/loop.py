@@ -14,6 +14,7 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from napari_paf._progress import silent
+from napari_paf.affinity.balance import balance_of
 from napari_paf.affinity.model import AffinityModel
 from napari_paf.training.checkpoint import read_checkpoint, write_checkpoint
 from napari_paf.training.losses import LeakageForm, affinity_loss, segmentation_aware
@@ -253,8 +254,8 @@ class Training:
         if weighing is None:
             return crops.weights(offsets)
         form, strength = weighing
-        temperature = self.model.config.temperature
-        affinity = torch.sigmoid(logits.detach() / temperature).cpu().numpy()
+        config = self.model.config
+        affinity = torch.sigmoid(logits.detach() / config.temperature).cpu().numpy()
         # One loss for all granularities: each crop has its own.
         sizes = self.rng.choice(PIXELS_PER_SUPERPIXEL, len(affinity))
 
@@ -262,7 +263,7 @@ class Training:
             look()
 
         superpixels = [
-            superpixels_of(a, a[0].size // size, self.model.balance, reported)
+            superpixels_of(a, a[0].size // size, balance_of(config, a), reported)
             for a, size in zip(affinity, sizes, strict=True)
         ]
 

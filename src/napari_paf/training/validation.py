@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_paf.affinity.balance import BALANCE
+from napari_paf.affinity.balance import balance_of
 from napari_paf.affinity.regularity import regularize
 from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
 from napari_paf.metrics import achievable_segmentation_accuracy
@@ -98,11 +98,12 @@ def validate(
         strength = getattr(config, "regularity", 0.0)
         offsets: Any = network.offsets
         regularize(affinity, offsets, strength, (1.0,) * sample.ndim)
+        balance = balance_of(config, affinity)
         for pixels in PIXELS_PER_SUPERPIXEL:
             labels = superpixels_of(
                 affinity,
                 affinity[0].size // pixels,
-                getattr(config, "balance", BALANCE),
+                balance,
                 lambda _fraction, _step: look(),
             )
             scores.append(

@@ -28,7 +28,7 @@ def why_not(
     mask: Mask | None,
     *,
     n_segments: int,
-    balance: float,
+    balance: float | None,
     connectivity: int,
 ) -> str:
     """Return why superpixels of the plane can't be had, or an empty string.
@@ -49,7 +49,8 @@ def why_not(
             inside = mask.read(first) if look else np.broadcast_to(np.True_, mask.shape)
             n_inside = int(np.count_nonzero(check_mask(inside, plane.shape)))
         check_n_segments(n_segments, n_inside)
-        check_balance(balance)
+        if balance is not None:
+            check_balance(balance)
         check_connectivity(connectivity, len(plane.shape))
     except (TypeError, ValueError) as error:
         return str(error)

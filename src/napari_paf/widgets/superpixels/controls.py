@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit
+from magicgui.widgets import CheckBox, ComboBox, LineEdit
 from napari.layers import Shapes
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_paf.affinity.balance import LARGEST, balance_of
 from napari_paf.widgets.common.choices import ChoiceBox, ImageBox, MaskBox, ModelBox
 from napari_paf.widgets.common.form import Form, RunPanel, help_button
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.preferences import REMEMBERED_VALUES
 from napari_paf.widgets.common.running import RunningWidget
+from napari_paf.widgets.superpixels.balance import BalanceBox
 from napari_paf.widgets.superpixels.granularity import Granularity
 from napari_paf.widgets.superpixels.texts import (
     CHANNELS,
@@ -55,10 +55,8 @@ class SuperpixelControls(RunningWidget):
         self._viewer = viewer
         self._offered_for: Callable[[], Image | None] = lambda: None
         self._stack = False  # whether there is an extent to choose
-        self._suitable = balance_of("default")
         self._make_controls()
         self._lay_out()
-        self.model.changed.connect(self._suit_balance)
         for name in REMEMBERED:
             control = getattr(self, name)
             # Devices and extents are offered later.
@@ -72,12 +70,6 @@ class SuperpixelControls(RunningWidget):
         if name != "extent" or self._stack:
             REMEMBERED_VALUES[name] = value
 
-    def _suit_balance(self) -> None:
-        """Set the balance to what suits another model, unless it was set by hand."""
-        before, self._suitable = self._suitable, balance_of(self.model.value)
-        if self.balance.value == before:
-            self.balance.value = self._suitable
-
     def _make_controls(self) -> None:
         self.image_layer = ImageBox(self._viewer)
         self.extent = ChoiceBox()
@@ -89,7 +81,7 @@ class SuperpixelControls(RunningWidget):
         self.region = ChoiceBox()
         self.level = ChoiceBox()
         self.axes = LineEdit(value="")
-        self.balance = FloatSpinBox(value=self._suitable, min=0, max=LARGEST, step=0.05)
+        self.balance = BalanceBox()
         self.connectivity = ComboBox(choices=CONNECTIVITY[2], value=2)
         self.device = ChoiceBox()
         self.unique = CheckBox(value=True, text="Different labels in every plane")

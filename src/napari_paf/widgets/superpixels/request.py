@@ -86,7 +86,7 @@ class Request:
     channels: str | int
     n_segments: int
     model: Any
-    balance: float
+    balance: float | None
     connectivity: int
     device: str
     unique: bool = True

@@ -29,7 +29,8 @@ TOOLTIPS = {
     "network, or plain differences in colour.",
     "mask_layer": "Superpixels are made only where this labels layer is not 0.",
     "balance": "How much equal sizes matter. 0: only the image counts; larger: "
-    "superpixels of more even size. Every model has its own to start with.",
+    "superpixels of more even size. Automatic: what suits the image, less where "
+    "its boundaries are certain.",
     "connectivity": "Which pixels are neighbours: those with a common edge, or also "
     "those with only a common corner.",
     "device": "Where the network runs. Automatic takes a graphics card if there is "
