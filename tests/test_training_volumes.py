@@ -35,7 +35,8 @@ def volume(shape: tuple[int, ...] = (14, 22, 26)) -> tuple[np.ndarray, np.ndarra
 
 
 def small_model(ndim: int) -> AffinityModel:
-    config = UNetConfig(ndim=ndim, channels=1, widths=(4, 8))
+    # Without a shift, affinities are the probabilities that the loss has made.
+    config = UNetConfig(ndim=ndim, channels=1, widths=(4, 8), shift=0.0)
     network = AffinityUNet(config)
     return AffinityModel(network, config, network.offsets, name="small")
 

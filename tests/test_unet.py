@@ -94,7 +94,7 @@ def test_shift_is_added() -> None:
     shifted = AffinityUNet(UNetConfig(widths=SMALL.widths, shift=-1.5)).eval()
     shifted.load_state_dict(plain.state_dict())
     with torch.inference_mode():
-        torch.testing.assert_close(shifted(x), plain(x) - 1.5)
+        torch.testing.assert_close(shifted(x), plain(x) - SMALL.shift - 1.5)
 
 
 @pytest.mark.parametrize("shape", [(7, 9), (4, 5, 6)])
