@@ -24,6 +24,7 @@ from napari_paf.clustering._queue import (
     log_at,
     new_queue,
     new_window,
+    write_item,
 )
 from napari_paf.clustering._state import UNLIMITED, Components, Forest, Problem
 
@@ -172,12 +173,9 @@ def _put(
                 b = forest.number[_root_of(forest, outer)]
                 size_b = size[b]
         balance = trade_off * balance_gain(size[a], size_b, n_inside, size_terms)
-        deep = depth(queue, items[at]["entropy"] + balance)
-        place = claim(queue, log_at(queue, deep))
-        queue.pool[place]["entropy"] = items[at]["entropy"]
-        queue.pool[place]["edge"] = edge
-        queue.pool[place]["a"] = a
-        queue.pool[place]["b"] = b
+        entropy = items[at]["entropy"]
+        place = claim(queue, log_at(queue, depth(queue, entropy + balance)))
+        write_item(queue.pool, place, entropy, edge, a, b)
 
 
 @kernel

@@ -20,6 +20,7 @@ from napari_paf.clustering._queue import (
     put,
     put_anew,
     sift_down,
+    write_item,
 )
 from napari_paf.clustering._state import (
     Components,
@@ -91,10 +92,8 @@ def _open(
                 if target >= stop:
                     put_anew(queue, target, pool, at, a, b)
                     continue
-                window.items[n_window]["entropy"] = pool[at]["entropy"]
-                window.items[n_window]["edge"] = pool[at]["edge"]
-                window.items[n_window]["a"] = a
-                window.items[n_window]["b"] = b
+                entropy, edge = pool[at]["entropy"], pool[at]["edge"]
+                write_item(window.items, n_window, entropy, edge, a, b)
                 _link(window, n_window, _bucket(span, deep))
                 n_window += 1
             drop_chunk(queue, log)

@@ -22,7 +22,14 @@ from napari_paf.clustering._gains import (
     xlog2x,
 )
 from napari_paf.clustering._left import Left
-from napari_paf.clustering._queue import Queue, claim, depth, log_at, new_queue
+from napari_paf.clustering._queue import (
+    Queue,
+    claim,
+    depth,
+    log_at,
+    new_queue,
+    write_item,
+)
 from napari_paf.clustering._state import Forest, Problem, above
 
 
@@ -181,7 +188,4 @@ def _put_edge(
 ) -> None:
     """Queue an edge that gains `gained` in entropy rate and `balance` in balance."""
     place = claim(queue, log_at(queue, depth(queue, gained + balance)))
-    queue.pool[place]["entropy"] = above(gained)
-    queue.pool[place]["edge"] = edge
-    queue.pool[place]["a"] = a
-    queue.pool[place]["b"] = b
+    write_item(queue.pool, place, above(gained), edge, a, b)

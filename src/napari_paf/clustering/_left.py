@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_paf.clustering._bundles import Bundles, n_edges_of, new_bundles
 from napari_paf.clustering._compiled import kernel
-from napari_paf.clustering._queue import CHUNK, Queue, copy_item
+from napari_paf.clustering._queue import CHUNK, Queue, write_item
 from napari_paf.clustering._state import Components, Forest
 
 FEW = 6
@@ -106,10 +106,7 @@ def _renumber(
                     continue
                 a, b = min(a, b), max(a, b)
                 n_edges += n_edges_of(bundles, edge)
-            pool[n_items]["entropy"] = pool[at]["entropy"]
-            pool[n_items]["edge"] = edge
-            pool[n_items]["a"] = a
-            pool[n_items]["b"] = b
+            write_item(pool, n_items, pool[at]["entropy"], edge, a, b)
             n_of[a] += 1
             n_items += 1
     return n_items, n_edges
@@ -124,7 +121,8 @@ def _sort(queue: Queue, first: Any, items: Any) -> None:
     pool = queue.pool
     for at in range(len(items)):
         a = pool[at]["a"]
-        copy_item(items, first[a], pool, at)
+        entropy, edge, b = pool[at]["entropy"], pool[at]["edge"], pool[at]["b"]
+        write_item(items, first[a], entropy, edge, a, b)
         first[a] += 1
 
 
@@ -198,10 +196,7 @@ def _bundle(
                 entropy = items[at]["entropy"]
                 if b >= 0 and edge < 0:
                     entropy = bundles.entropy[bundles.first[~edge]]
-                items[n_items]["entropy"] = entropy
-                items[n_items]["edge"] = edge
-                items[n_items]["a"] = a
-                items[n_items]["b"] = b
+                write_item(items, n_items, entropy, edge, a, b)
                 n_items += 1
     return n_items, n_bundles
 

@@ -137,28 +137,27 @@ def claim(queue: Queue, log: int) -> int:
 
 
 @kernel
-def put(queue: Queue, log: int, items: Any, at: int) -> int:
-    """Put a copy of an item into a log; return its place in the pool."""
-    place = claim(queue, log)
-    copy_item(queue.pool, place, items, at)
-    return place
+def put(queue: Queue, log: int, items: Any, at: int) -> None:
+    """Put a copy of an item into a log."""
+    put_anew(queue, log, items, at, items[at]["a"], items[at]["b"])
 
 
 @kernel
 def put_anew(queue: Queue, log: int, items: Any, at: int, a: int, b: int) -> None:
     """Put an item into a log, with the numbers that its components have now."""
-    place = put(queue, log, items, at)
-    queue.pool[place]["a"] = a
-    queue.pool[place]["b"] = b
+    entropy, edge = items[at]["entropy"], items[at]["edge"]
+    write_item(queue.pool, claim(queue, log), entropy, edge, a, b)
 
 
 @kernel
-def copy_item(to: Any, place: int, items: Any, at: int) -> None:
-    """Copy an item, field by field, which is faster than the whole record."""
-    to[place]["entropy"] = items[at]["entropy"]
-    to[place]["edge"] = items[at]["edge"]
-    to[place]["a"] = items[at]["a"]
-    to[place]["b"] = items[at]["b"]
+def write_item(
+    items: Any, place: int, entropy: float, edge: int, a: int, b: int
+) -> None:
+    """Write an item, field by field, which is faster than the whole record."""
+    items[place]["entropy"] = entropy
+    items[place]["edge"] = edge
+    items[place]["a"] = a
+    items[place]["b"] = b
 
 
 @kernel
