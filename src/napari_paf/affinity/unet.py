@@ -126,7 +126,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return features of `n_out` channels at the same resolution."""
         x = F.relu_(self.first(x))
-        return F.relu_(self.second(x) + x)
+        return F.relu_(self.second(x).add_(x))
 
 
 class AffinityUNet(nn.Module):
@@ -202,18 +202,18 @@ class AffinityUNet(nn.Module):
         skips.pop()
         for reduce, block in zip(reversed(self.reduce), reversed(self.up), strict=True):
             x = F.interpolate(reduce(x), scale_factor=2, mode=mode)
-            x = block(x + skips.pop())
+            x = block(x.add_(skips.pop()))
         logits = self._logits(x)
         for axis, n in enumerate(size, start=2):
             logits = logits.narrow(axis, 0, n)
         if self.config.contrast:
-            logits = logits.sub(self.differences(image), alpha=self.config.contrast)
+            logits = logits.sub_(self.differences(image), alpha=self.config.contrast)
         return logits
 
     def _logits(self, x: Tensor) -> Tensor:
         dtype = self.head.weight.dtype
         if x.dtype == dtype:
-            return self.head(x) + self.config.shift  # type: ignore[no-any-return]
+            return self.head(x).add_(self.config.shift)  # type: ignore[no-any-return]
         # Under autocast: logits of lower precision would come in steps, and ties
         # between edges are broken by where they lie.
         with torch.autocast(x.device.type, enabled=False):
