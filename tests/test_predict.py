@@ -20,6 +20,7 @@ from napari_paf import (
 )
 from napari_paf._offsets import edge_slices, neighbour_offsets
 from napari_paf.affinity import _tiles, _views, predict
+from napari_paf.affinity import model as models
 from napari_paf.affinity._tiles import TiledNetwork, plan_tiles
 from napari_paf.affinity.device import choose_device, is_out_of_memory
 from napari_paf.affinity.model import AffinityModel
@@ -454,3 +455,36 @@ def test_model_is_left_as_it_was():
     predict_affinity(np.zeros((20, 20)), model=model, device="cpu")
     for module in model.network.modules():
         assert not module._forward_hooks
+
+
+def test_a_model_file_is_read_again_only_if_it_has_changed(tmp_path, monkeypatch):
+    image = np.random.default_rng(0).random((20, 24))
+    path = tmp_path / "own.safetensors"
+    reads = []
+    read = models.read_model_file
+    monkeypatch.setattr(
+        models, "read_model_file", lambda file: reads.append(file) or read(file)
+    )
+    found = []
+    for temperature in (0.7, 0.7, 3.0):
+        if not path.exists() or temperature != 0.7:
+            small_model(temperature=temperature).save(path)
+        found.append(predict_affinity(image, model=path, device="cpu"))
+    assert reads == [path, path]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[2] != found[0]).any()
+    path.unlink()
+    with pytest.raises(ValueError, match="there is no such file"):
+        predict_affinity(image, model=path, device="cpu")
+
+
+def test_a_loaded_model_is_not_what_others_predict_with(tmp_path):
+    image = np.random.default_rng(0).random((20, 24))
+    small_model().save(path := tmp_path / "own.safetensors")
+    before = predict_affinity(image, model=path, device="cpu")
+    loaded = load_model(path)
+    with torch.no_grad():
+        loaded.network.head.bias.add_(1)
+    assert (predict_affinity(image, model=loaded, device="cpu") != before).any()
+    after = predict_affinity(image, model=path, device="cpu")
+    np.testing.assert_array_equal(after, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from napari_paf.affinity.model_file import read_model_file, write_model_file
@@ -14,6 +15,7 @@ from napari_paf.affinity.model_names import (
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from torch import nn
 
@@ -107,7 +109,29 @@ def load_model(
     ((0, 1), (1, 0), (1, 1), (-1, 1))
     """
     with model_file_of(name_or_path, folder) as (file, name):
-        network, config, card = read_model_file(file)
+        return _read(file, name)
+
+
+def shared_model(name_or_path: str | os.PathLike[str]) -> AffinityModel:
+    """Return a model as `load_model`, but one that others use too: only for reading.
+
+    It is read again when its file has changed.
+    """
+    with model_file_of(name_or_path) as (file, name):
+        try:
+            found = file.stat()
+        except OSError:
+            return load_model(name_or_path)  # which says what is wrong
+        return _read_shared(file, name, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=2)
+def _read_shared(file: Path, name: str, *_: int) -> AffinityModel:
+    return _read(file, name)
+
+
+def _read(file: Path, name: str) -> AffinityModel:
+    network, config, card = read_model_file(file)
     if name:
         card["name"] = name  # the file may have been copied or renamed
     return AffinityModel(network, config, network.offsets, **card)  # type: ignore[arg-type]

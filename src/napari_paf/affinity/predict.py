@@ -18,7 +18,7 @@ from napari_paf.affinity._tiles import TiledNetwork
 from napari_paf.affinity._views import predict_by_planes
 from napari_paf.affinity.device import choose_device, release_memory
 from napari_paf.affinity.gradient import gradient_affinity
-from napari_paf.affinity.model import AffinityModel, load_model
+from napari_paf.affinity.model import AffinityModel, shared_model
 from napari_paf.affinity.regularity import regularize
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def predict_affinity(
 
 
 def resolve_model(model: Any) -> AffinityModel | str:
-    """Return the model that a caller names, or ``"gradient"``, or raise."""
+    """Return what a caller names, only for reading: a model, or ``"gradient"``."""
     if isinstance(model, AffinityModel) or (
         isinstance(model, str) and model == "gradient"
     ):
@@ -153,7 +153,7 @@ def resolve_model(model: Any) -> AffinityModel | str:
             f"model={model!r}: give the name of a model, the path of a model file, an "
             "AffinityModel or 'gradient'."
         )
-    return load_model(model)
+    return shared_model(model)
 
 
 def check_tile_memory(tile_memory: Any) -> int | None:
