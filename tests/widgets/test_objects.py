@@ -55,7 +55,7 @@ def open_objects(open_widget, run):
     return open_
 
 
-def expected(image, labels, threshold=0.08, min_size=30, seeds=None, **options):
+def expected(image, labels, threshold=0.06, min_size=30, seeds=None, **options):
     affinity = napari_paf.predict_affinity(image, model="gradient", **options)
     given = {"threshold": threshold, "min_size": min_size}
     if seeds is None:
@@ -81,7 +81,7 @@ def test_objects_of_an_image(open_objects, run):
     assert widget.message.startswith("4 objects in ")
     record = made.metadata[KEY]
     assert record["function"] == "merge_regions"
-    assert (record["threshold"], record["min_size"]) == (0.08, 30)
+    assert (record["threshold"], record["min_size"]) == (0.06, 30)
     assert record["n_objects"] == 4
 
 

@@ -120,7 +120,7 @@ def merge_regions(
     labels: ArrayLike,
     affinity: ArrayLike,
     *,
-    threshold: float = 0.08,
+    threshold: float = 0.06,
     min_size: int = 0,
     progress: Progress | None = None,
 ) -> NDArray[np.unsignedinteger]:
@@ -137,7 +137,7 @@ def merge_regions(
         From 0 to 1, such as from `predict_affinity`.
     threshold : float, optional
         Merge where the mean affinity is at least this. 0 merges all that touches; with
-        the default model, 0.03 to 0.2 is right for most images.
+        the default model, 0.02 to 0.1 is right for most images.
     min_size : int, optional
         Objects of fewer pixels then join the neighbour that they are tied to most
         strongly.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 # What a new widget starts with, unless it was set in this session.
-_DEFAULTS = {"threshold": 0.08, "min_size": 30}
+_DEFAULTS = {"threshold": 0.06, "min_size": 30}
 
 
 class SuperpixelBox(ChoiceBox):
