@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
 
@@ -217,6 +218,23 @@ def test_balance_is_automatic_until_it_is_set(open_widget, grey):
     with pytest.raises(ValueError, match="give a number of at least 0"):
         box.value = -0.01
     assert box.value is None
+
+
+def test_balance_is_typed_over_the_word(open_widget, grey, qtbot):
+    widget = open_widget(grey).widget
+    line = widget.balance.native.lineEdit()
+    for _ in range(2):
+        qtbot.mouseClick(line, Qt.MouseButton.LeftButton)
+        qtbot.keyClicks(line, "0.25")
+        qtbot.keyClick(line, Qt.Key.Key_Return)
+        assert widget.balance.value == 0.25
+        line.selectAll()
+        qtbot.keyClick(line, Qt.Key.Key_Delete)
+        assert line.text() == "Automatic"
+        assert widget.balance.value is None
+    qtbot.keyClicks(line, "1")
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    assert widget.balance.value == 1
 
 
 def test_balance_is_remembered(open_widget, grey):

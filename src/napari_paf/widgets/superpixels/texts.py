@@ -30,7 +30,7 @@ TOOLTIPS = {
     "mask_layer": "Superpixels are made only where this labels layer is not 0.",
     "balance": "How much equal sizes matter. 0: only the image counts; larger: "
     "superpixels of more even size. Automatic: what suits the image, less where "
-    "its boundaries are certain.",
+    "its boundaries are certain. Delete the number to have that again.",
     "connectivity": "Which pixels are neighbours: those with a common edge, or also "
     "those with only a common corner.",
     "device": "Where the network runs. Automatic takes a graphics card if there is "
