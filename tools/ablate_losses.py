@@ -23,7 +23,12 @@ import imageio.v3 as iio
 import numpy as np
 from training_data import read_photographs
 
-from napari_paf import entropy_rate_superpixels, load_model, predict_affinity
+from napari_paf import (
+    entropy_rate_superpixels,
+    load_model,
+    predict_affinity,
+    suitable_balance,
+)
 from napari_paf.metrics import (
     achievable_segmentation_accuracy,
     boundary_precision,
@@ -117,7 +122,10 @@ def measure(
         image = iio.imread(path)
         truth = np.load(folder / "groundtruth" / f"{path.stem}.npz")["segments"]
         affinity = predict_affinity(image, model=model, channel_axis=-1)
-        results = [entropy_rate_superpixels(affinity, n, n_threads=1) for n in COUNTS]
+        balance = suitable_balance(affinity, model)
+        results = [
+            entropy_rate_superpixels(affinity, n, balance=balance) for n in COUNTS
+        ]
         scores.append(
             [[measure(r, truth) for measure in MEASURES.values()] for r in results]
         )
