@@ -2,8 +2,8 @@
 
 Where boundaries are certain they say themselves how large superpixels are to be: large
 where nothing is and small where much is. Where they are doubtful, equal sizes keep
-superpixels from following noise. How much of its boundaries an image leaves in doubt
-differs more between images than anything else that the best balance depends on.
+superpixels from following noise. Photographs and microscopy differ much in
+that, and one balance does not suit them all.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def suitable_balance(
     Returns
     -------
     balance : float
-        0.5 if the model does not say anything about it. Otherwise
-        ``model.config.balance``, times the square of the share of the boundary that is
-        in doubt, as a part of ``model.config.doubt``, where it is less. Rounded to
-        three decimals.
+        ``config.balance * min(1, doubt / config.doubt) ** 2``, to three decimals, with
+        the `config` of the model and the share of the boundary that is in doubt:
+        ``sum(a * (1 - a)) / sum(1 - a)`` over the affinities `a` across faces. 0.5 if
+        the config says nothing about it, and for ``"gradient"``.
 
     Raises
     ------
