@@ -41,6 +41,16 @@ def test_one_button_trains_and_keeps_a_model(open_training, cells, run, qtbot):
     assert list(user_models()) == ["cells 0 model", "cells 0 model 2"]
 
 
+def assert_equal_but_for_rounding(found, expected):
+    """Compare weights: the widget leaves a core to the window, and sums differ."""
+    torch.testing.assert_close(
+        found.network.state_dict(),
+        expected.network.state_dict(),
+        rtol=1e-6,
+        atol=1e-6,  # a step of Adam is a thousand times as large
+    )
+
+
 def test_the_same_model_as_from_a_script(open_training, cells, qtbot):
     viewer, widget = open_training(cells, steps=3)
     init = widget.init.value
@@ -63,9 +73,7 @@ def test_the_same_model_as_from_a_script(open_training, cells, qtbot):
         size=32,
         device="cpu",
     )
-    expected = event.model.network.state_dict()
-    found = load_model("cells 0 model").network.state_dict()
-    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    assert_equal_but_for_rounding(load_model("cells 0 model"), event.model)
 
 
 @pytest.mark.parametrize("kind", ["grey", "stack", "colours and a stack"])
@@ -83,8 +91,7 @@ def test_copied_lines_train_the_same_model(open_training, cells, run, kind):
     run(widget)
     (name,) = set(user_models()) - {"small"}
     exec(code.replace(repr(name), "'copied'"), {"viewer": viewer})
-    copied, found = (load_model(n).network.state_dict() for n in ("copied", name))
-    assert all(torch.equal(found[key], copied[key]) for key in copied)
+    assert_equal_but_for_rounding(load_model(name), load_model("copied"))
 
 
 def test_preview_follows_in_place_and_is_kept_on_request(open_training, cells, qtbot):
