@@ -106,7 +106,8 @@ def train_affinity(
     augmentation : Augmentation, optional
         How crops are changed at random.
     seed : int, default: 0
-        The same seed gives the same model on the CPU.
+        The same seed gives the same model on the CPU, with the same number of
+        PyTorch's threads.
     device : str, default: "auto"
         A torch device; "auto" is the GPU if there is one.
     name : str, default: "trained"
