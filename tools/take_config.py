@@ -16,9 +16,9 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from napari_paf import load_model
+from tune_default import TUNED
 
-TAKEN = ("temperature", "shift", "contrast", "regularity", "balance", "doubt")
+from napari_paf import load_model
 
 
 def main() -> None:
@@ -27,12 +27,12 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--of", default="default", help="model to take from")
-    for name in TAKEN:
+    for name in TUNED:
         parser.add_argument(f"--{name}", type=float, help="instead of the model's")
     options = parser.parse_args()
     model, other = load_model(options.model), load_model(options.of)
-    taken = {name: getattr(other.config, name) for name in TAKEN}
-    given = {name: getattr(options, name) for name in TAKEN}
+    taken = {name: getattr(other.config, name) for name in TUNED}
+    given = {name: getattr(options, name) for name in TUNED}
     taken |= {name: value for name, value in given.items() if value is not None}
     model.config = model.network.config = dataclasses.replace(model.config, **taken)
     model.save(options.output)
