@@ -17,6 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._offsets import neighbour_offsets
 
+LARGEST_BALANCE = 1000.0
+"""What a widget offers and a model may ask for."""
+
 
 def check_image(image: ArrayLike, channel_axis: Any) -> NDArray[Any]:
     """Return `image` as an array (channel, [plane,] row, column), or raise.

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_paf._offsets import edge_slices, neighbour_offsets
+from napari_paf._validation import LARGEST_BALANCE
 from napari_paf.affinity.normalize import normalize_intensity
 
 if TYPE_CHECKING:
@@ -86,8 +87,14 @@ class UNetConfig:
             raise ValueError(
                 f"regularity={self.regularity!r}: give a number from 0 to below 1."
             )
-        if not (isinstance(self.balance, int | float) and 0 <= self.balance < 1e6):
-            raise ValueError(f"balance={self.balance!r}: give a number of at least 0.")
+        if not (
+            isinstance(self.balance, int | float)
+            and 0 <= self.balance <= LARGEST_BALANCE
+        ):
+            raise ValueError(
+                f"balance={self.balance!r}: give a number from 0 to "
+                f"{LARGEST_BALANCE:.0f}."
+            )
         if not (isinstance(self.doubt, int | float) and 0 <= self.doubt <= 1):
             raise ValueError(f"doubt={self.doubt!r}: give a number from 0 to 1.")
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import FloatSpinBox
 from qtpy.QtCore import QEvent, QObject
 
+from napari_paf._validation import LARGEST_BALANCE
+
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QDoubleSpinBox
 
@@ -21,7 +23,7 @@ class BalanceBox(FloatSpinBox):
     """
 
     def __init__(self) -> None:
-        super().__init__(min=-STEP, max=1000, step=STEP, nullable=True)
+        super().__init__(min=-STEP, max=LARGEST_BALANCE, step=STEP, nullable=True)
         self.native.setSpecialValueText(AUTOMATIC)
         self.set_value(None)
         self._typing = _Typing(self.native)
