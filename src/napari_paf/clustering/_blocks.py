@@ -42,8 +42,8 @@ def new_components(pixel: NDArray[np.int32], size: NDArray[np.int32]) -> Compone
     """Return components, none of them merged."""
     return Components(
         pixel=pixel,
-        merged=np.arange(len(pixel), dtype=np.int32),
-        behind=np.arange(len(pixel), dtype=np.int32),
+        merged=np.arange(len(pixel), dtype=np.uint32),
+        behind=np.arange(len(pixel), dtype=np.uint32),
         size=size,
         waits=np.zeros(len(pixel), np.bool_),
     )

@@ -24,6 +24,17 @@ def kernel(function: Kernel) -> Kernel:
     return njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
 
 
+def inlined_kernel(function: Kernel) -> Kernel:
+    """Compile a kernel into those that call it, at the price of longer ones.
+
+    For a few operations in an inner loop, where handing over the arguments would take
+    as long.
+    """
+    return njit(
+        cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always"
+    )(function)
+
+
 def allocating_kernel(function: Kernel) -> Kernel:
     """Compile a function that makes arrays, once per machine."""
     return njit(cache=True, nogil=True, error_model="numpy")(function)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_paf.clustering._compiled import kernel
+from napari_paf.clustering._compiled import inlined_kernel, kernel
 
 # log2((1 + s) / (1 - s)) = 2 / ln 2 * (s + s^3 / 3 + s^5 / 5 + ...)
 _C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9 = (
@@ -98,12 +98,22 @@ def size_term(size: int, n_inside: int, table: Any) -> float:
     return table[size] if size < len(table) else xlog2x(size / n_inside)
 
 
-@kernel
+@inlined_kernel
 def balance_gain(s: int, t: int, n_inside: int, table: Any) -> float:
     """Return the gain in balance of joining components of `s` and `t` pixels.
 
     Summed so that rounding cannot tell which of the two is which.
     """
+    if s + t < len(table):
+        gain = -table[s + t] + (table[s] + table[t]) + 1.0
+    else:
+        gain = balance_gain_of_large(s, t, n_inside, table)
+    return gain
+
+
+@kernel
+def balance_gain_of_large(s: int, t: int, n_inside: int, table: Any) -> float:
+    """Return the same where the table does not reach."""
     apart = size_term(s, n_inside, table) + size_term(t, n_inside, table)
     return -size_term(s + t, n_inside, table) + apart + 1.0
 

@@ -25,6 +25,15 @@ class Left(NamedTuple):
     bundles: Bundles  # what some of the items stand for
 
 
+class Pairs(NamedTuple):
+    """One component with each of its neighbours, while their edges are bundled."""
+
+    n_edges: Any  # between the two
+    bundle: Any  # of these edges, or -1 if they are few
+    item: Any  # where the item is that stands for the bundle
+    place: Any  # where the next edge of the bundle goes
+
+
 def leave(
     forest: Forest, components: Components, queue: Queue, bundles: Bundles, n_left: int
 ) -> Left:
@@ -34,7 +43,7 @@ def leave(
     component is dropped.
     """
     pixel = np.empty(n_left, np.int32)
-    number = np.empty(len(components.pixel), np.int32)
+    number = np.empty(len(components.pixel), np.uint32)
     _enter(forest, components, pixel, number)
     first = np.zeros(n_left + 2, np.int32)
     n_in_chunk = np.zeros(len(queue.before), np.int32)
@@ -54,7 +63,7 @@ def leave(
         packed,
         np.full(n_left, -1, np.int32),
         np.empty(n_most, np.int32),
-        np.empty(n_most, np.int64),
+        Pairs(*(np.empty(n_most, np.int64) for _ in Pairs._fields)),
     )
     items.resize(n_items, refcheck=False)
     packed.first.resize(n_bundles + 1, refcheck=False)
@@ -100,15 +109,15 @@ def _renumber(
     for chunk in range(len(n_in_chunk)):
         for at in range(chunk * CHUNK, chunk * CHUNK + n_in_chunk[chunk]):
             a, b, edge = number[pool[at]["a"]], pool[at]["b"], pool[at]["edge"]
+            kept = 1  # A number, because a branch that nothing foretells costs more.
             if b >= 0:
                 b = number[b]
-                if a == b:
-                    continue
                 a, b = min(a, b), max(a, b)
-                n_edges += n_edges_of(bundles, edge)
+                kept = int(a != b)
+                n_edges += kept * n_edges_of(bundles, edge)
             write_item(pool, n_items, pool[at]["entropy"], edge, a, b)
-            n_of[a] += 1
-            n_items += 1
+            n_of[a] += kept
+            n_items += kept
     return n_items, n_edges
 
 
@@ -133,9 +142,9 @@ def _bundle(
     earlier: Bundles,
     few: int,
     bundles: Bundles,
-    head: Any,
-    n_edges: Any,
-    place: Any,
+    pair_with: Any,
+    pair_of: Any,
+    pairs: Pairs,
 ) -> tuple[int, int]:
     """Let one item stand for many between the same components; move to the front.
 
@@ -151,53 +160,65 @@ def _bundle(
         Leave fewer edges on their own.
     bundles : Bundles
         Filled: what the items that are left stand for.
-    head : (n_components,) ndarray
-        Scratch, filled with -1: the first item with component `b`.
-    n_edges, place : (n_most,) ndarray
-        Scratch for the items of one component: how many edges the item is to stand
-        for, and where the next one of them goes.
+    pair_with : (n_components,) ndarray
+        Scratch, filled with -1: the number of the pair with component `b`.
+    pair_of, pairs : (n_most,) ndarrays
+        Scratch for the items of one component: the number of the pair that each
+        belongs to, or -1, and what is known of the pairs.
 
     Returns
     -------
     n_items, n_bundles : int
     """
+    n_edges, bundle_of, item_of, place = pairs
     n_items, n_bundles = 0, 0
     for a in range(len(first) - 1):
         start, stop = first[a], first[a + 1]
+        n_pairs = 0
         for at in range(start, stop):
             b = items[at]["b"]
-            if b >= 0:
-                if head[b] < start:
-                    head[b] = at
-                    n_edges[at - start] = 0
-                n_edges[head[b] - start] += n_edges_of(earlier, items[at]["edge"])
-        for at in range(start, stop):
-            b, edge = items[at]["b"], items[at]["edge"]
-            if b < 0 or n_edges[head[b] - start] < few:
+            pair_of[at - start] = -1
+            if b < 0:
                 continue
-            own = head[b] - start
-            if head[b] == at:
-                place[own] = bundles.first[n_bundles]
-                bundles.first[n_bundles + 1] = place[own] + n_edges[own]
-                items[at]["edge"] = ~n_bundles
+            if pair_with[b] < 0:
+                pair_with[b] = n_pairs
+                n_edges[n_pairs] = 0
+                n_pairs += 1
+            pair = pair_with[b]
+            pair_of[at - start] = pair
+            n_edges[pair] += n_edges_of(earlier, items[at]["edge"])
+        for pair in range(n_pairs):
+            bundle_of[pair] = -1
+            if n_edges[pair] >= few:
+                bundle_of[pair] = n_bundles
+                place[pair] = bundles.first[n_bundles]
                 n_bundles += 1
-            top = bundles.first[~items[head[b]]["edge"]]
+                bundles.first[n_bundles] = place[pair] + n_edges[pair]
+        for at in range(start, stop):
+            b, edge, entropy = items[at]["b"], items[at]["edge"], items[at]["entropy"]
+            pair = pair_of[at - start]
+            bundle = -1
+            if pair >= 0:
+                pair_with[b] = -1
+                bundle = bundle_of[pair]
+            if bundle < 0:
+                write_item(items, n_items, entropy, edge, a, b)
+                n_items += 1
+                continue
+            top = bundles.first[bundle]
+            if place[pair] == top:
+                item_of[pair] = n_items
+                write_item(items, n_items, entropy, ~bundle, a, b)
+                n_items += 1
             if edge >= 0:
-                _add(bundles, top, place[own], items[at]["entropy"], edge)
-                place[own] += 1
+                _add(bundles, top, place[pair], entropy, edge)
+                place[pair] += 1
             else:
                 for old in range(earlier.first[~edge], earlier.first[~edge + 1]):
                     entropy = earlier.entropy[old]
-                    _add(bundles, top, place[own], entropy, earlier.edge[old])
-                    place[own] += 1
-        for at in range(start, stop):
-            b, edge = items[at]["b"], items[at]["edge"]
-            if b < 0 or head[b] == at or n_edges[head[b] - start] < few:
-                entropy = items[at]["entropy"]
-                if b >= 0 and edge < 0:
-                    entropy = bundles.entropy[bundles.first[~edge]]
-                write_item(items, n_items, entropy, edge, a, b)
-                n_items += 1
+                    _add(bundles, top, place[pair], entropy, earlier.edge[old])
+                    place[pair] += 1
+            items[item_of[pair]]["entropy"] = bundles.entropy[top]
     return n_items, n_bundles
 
 

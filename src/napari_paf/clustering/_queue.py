@@ -17,18 +17,19 @@ from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._state import Problem
 
 ITEM = np.dtype(
-    [("entropy", np.float32), ("edge", np.int32), ("a", np.int32), ("b", np.int32)],
+    [("entropy", np.float32), ("edge", np.int32), ("a", np.uint32), ("b", np.int32)],
     align=True,
 )
 WIDE_ITEM = np.dtype(
-    [("entropy", np.float32), ("edge", np.int64), ("a", np.int32), ("b", np.int32)],
+    [("entropy", np.float32), ("edge", np.int64), ("a", np.uint32), ("b", np.int32)],
     align=True,
 )
 """An edge in a queue: an upper bound of the entropy rate that it gains, its number, and
 the components of its two pixels, as numbered in the block. An edge that leaves the
 block is stored as its number if its first pixel lies inside, and as ``~number`` if its
 second does; the component inside is then `a`, and `b` is -1. Between two components,
-``~number`` is that of a bundle of edges."""
+``~number`` is that of a bundle of edges. `a` is unsigned, as are other numbers that are
+never negative: numba then need not ask whether an index counts from the end."""
 
 CHUNK = 128
 """Logs are chains of chunks of this many items."""
