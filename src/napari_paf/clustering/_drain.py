@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 from napari_paf.clustering._bundles import Bundles, best_edge, gain_inside
-from napari_paf.clustering._compiled import kernel
+from napari_paf.clustering._compiled import inlined_kernel, kernel
 from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
 from napari_paf.clustering._queue import (
     ITEMS_PER_BUCKET,
@@ -115,13 +115,12 @@ def _link(window: Window, item: int, bucket: int) -> None:
 
 @kernel
 def _moves_on(
-    queue: Queue, window: Window, span: Span, bucket: int, item: int, bound: float
+    queue: Queue, window: Window, span: Span, bucket: int, item: int, deep: float
 ) -> bool:
-    """Move an item of the window behind `bucket` if its gain is too low for that.
+    """Move an item of the window behind `bucket` if it lies deeper in the queue.
 
-    Returns whether it is. No gain of the item is above `bound`.
+    Returns whether it does.
     """
-    deep = depth(queue, bound)
     if deep >= span.end:
         put(queue, log_at(queue, deep), window.items, item)
         return True
@@ -130,6 +129,102 @@ def _moves_on(
         _link(window, item, target)
         return True
     return False
+
+
+@inlined_kernel
+def _look_through(
+    problem: Problem,
+    forest: Forest,
+    components: Components,
+    queue: Queue,
+    bundles: Bundles,
+    window: Window,
+    span: Span,
+    bucket: int,
+) -> int:
+    """Empty a bucket into the heap but for what has to wait or gains less by now.
+
+    In several small loops: what an item needs lies far apart in memory, and is fetched
+    for many of them side by side if nothing is decided meanwhile that is hard to guess.
+    Returns how many items are in the heap, which is not yet in order.
+    """
+    _, merged, _, size, waits = components
+    items, following, head, heap, keys, number, pixels, scratch, _ = window
+    weights, total, trade_off = problem.weights, problem.total, problem.trade_off
+    n_inside, size_terms, steps = problem.n_inside, problem.size_terms, problem.steps
+    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
+    loop = forest.loop
+    n_listed = 0
+    next_item = head[bucket]
+    head[bucket] = -1
+    while next_item >= 0:
+        item = next_item
+        next_item = following[item]
+        a, b = merged[items[item]["a"]], items[item]["b"]
+        balance, deep = 0.0, -math.inf
+        if b >= 0:
+            b = merged[b]
+            if a == b:
+                continue
+            if waits[a] and waits[b]:
+                put(queue, queue.n_logs, items, item)
+                continue
+            balance = trade_off * balance_gain(size[a], size[b], n_inside, size_terms)
+            deep = depth(queue, items[item]["entropy"] + balance)
+        elif waits[a]:
+            put(queue, queue.n_logs, items, item)
+            continue
+        heap[n_listed], keys[n_listed], scratch[n_listed] = item, balance, deep
+        n_listed += 1
+    n_found = 0
+    for place in range(n_listed):
+        item = heap[place]
+        if _moves_on(queue, window, span, bucket, item, scratch[place]):
+            continue
+        heap[n_found], keys[n_found] = item, keys[place]
+        n_found += 1
+    for place in range(n_found):
+        item = heap[place]
+        edge = items[item]["edge"]
+        if edge >= 0 and items[item]["b"] >= 0:
+            scratch[place] = gain_inside(problem, forest, edge)
+    n_heap = 0
+    for place in range(n_found):
+        item, balance = heap[place], keys[place]
+        edge = items[item]["edge"]
+        if items[item]["b"] < 0:
+            size_i = size_j = size[merged[items[item]["a"]]]
+            i = number_of(edge) >> bits
+            j = i + steps[number_of(edge) & mask]
+            if edge >= 0:
+                size_j = outer_size(forest, j)
+            else:
+                edge = ~edge
+                size_i = outer_size(forest, i)
+            balance = trade_off * balance_gain(size_i, size_j, n_inside, size_terms)
+            # Gains only shrink, so what another thread lets us see of a loop
+            # gives a bound; but a loop and its f may be of different moments.
+            gained = most = entropy_gain(
+                weights[edge] / total,
+                loop[i, 0],
+                xlog2x(loop[i, 0]),
+                loop[j, 0],
+                xlog2x(loop[j, 0]),
+            )
+        else:
+            a, b = merged[items[item]["a"]], merged[items[item]["b"]]
+            pixels[item] = size[a] + size[b]
+            if edge >= 0:
+                gained = most = scratch[place]
+            else:
+                gained, most, edge = best_edge(problem, forest, bundles, edge, balance)
+        items[item]["entropy"] = above(most)
+        deep = depth(queue, gained + balance)
+        if _moves_on(queue, window, span, bucket, item, deep):
+            continue
+        heap[n_heap], keys[n_heap], number[item] = item, gained + balance, edge
+        n_heap += 1
+    return n_heap
 
 
 @kernel
@@ -197,14 +292,11 @@ def drain(
     n_merged : int
     """
     _, merged, behind, size, waits = components
-    items, following, head, heap, keys, number, n_most = window
-    loop = forest.loop
-    weights, total, trade_off = problem.weights, problem.total, problem.trade_off
-    n_inside, size_terms, steps = problem.n_inside, problem.size_terms, problem.steps
-    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
-    n_logs = queue.n_logs
+    items, _, head, heap, keys, number, pixels, _, n_most = window
+    trade_off, n_inside = problem.trade_off, problem.n_inside
+    size_terms, n_logs = problem.size_terms, queue.n_logs
     span, stop, bucket = Span(0, 0.0, 0.0, 0), 0, 0
-    n_heap, n_merged, n_at_load, n_earlier = 0, 0, 0, 0
+    n_heap, n_merged, n_earlier = 0, 0, 0
     n_active = len(merged)
     while n_active > n_idle and pulse[0] == 0:
         if n_heap == 0:
@@ -223,64 +315,9 @@ def drain(
                 span = Span(start, end, n_buckets / (stop - start), n_buckets)
                 _open(problem, forest, components, queue, window, span, stop)
                 bucket = 0
-            n_at_load = n_merged
-            next_item = head[bucket]
-            head[bucket] = -1
-            while next_item >= 0:
-                item = next_item
-                next_item = following[item]
-                a, b = merged[items[item]["a"]], items[item]["b"]
-                edge = items[item]["edge"]
-                if b >= 0:
-                    b = merged[b]
-                    if a == b:
-                        continue
-                    if waits[a] and waits[b]:
-                        put(queue, n_logs, items, item)
-                        continue
-                    balance = trade_off * balance_gain(
-                        size[a], size[b], n_inside, size_terms
-                    )
-                    bound = items[item]["entropy"] + balance
-                    if _moves_on(queue, window, span, bucket, item, bound):
-                        continue
-                    if edge >= 0:
-                        gained = most = gain_inside(problem, forest, edge)
-                    else:
-                        gained, most, edge = best_edge(
-                            problem, forest, bundles, edge, balance
-                        )
-                else:
-                    if waits[a]:
-                        put(queue, n_logs, items, item)
-                        continue
-                    size_i = size_j = size[a]
-                    i = number_of(edge) >> bits
-                    j = i + steps[number_of(edge) & mask]
-                    if edge >= 0:
-                        size_j = outer_size(forest, j)
-                    else:
-                        edge = ~edge
-                        size_i = outer_size(forest, i)
-                    balance = trade_off * balance_gain(
-                        size_i, size_j, n_inside, size_terms
-                    )
-                    # Gains only shrink, so what another thread lets us see of a loop
-                    # gives a bound; but a loop and its f may be of different moments.
-                    gained = most = entropy_gain(
-                        weights[edge] / total,
-                        loop[i, 0],
-                        xlog2x(loop[i, 0]),
-                        loop[j, 0],
-                        xlog2x(loop[j, 0]),
-                    )
-                items[item]["entropy"] = above(most)
-                if _moves_on(queue, window, span, bucket, item, gained + balance):
-                    continue
-                number[item] = edge
-                keys[n_heap] = gained + balance
-                heap[n_heap] = item
-                n_heap += 1
+            n_heap = _look_through(
+                problem, forest, components, queue, bundles, window, span, bucket
+            )
             for place in range(n_heap // 2 - 1, -1, -1):
                 sift_down(window, n_heap, place)
             continue
@@ -295,8 +332,9 @@ def drain(
         else:
             b = merged[b]
             moved = False
-            if n_merged > n_at_load and a != b and not (waits[a] and waits[b]):
-                # What was up to date may not be any more.
+            n_pixels = size[a] + size[b]
+            if a != b and not (waits[a] and waits[b]) and n_pixels != pixels[item]:
+                # One of the two has grown: what was up to date may not be any more.
                 balance = trade_off * balance_gain(
                     size[a], size[b], n_inside, size_terms
                 )
@@ -308,7 +346,7 @@ def drain(
                     items[item]["entropy"] = above(gained)
                 elif bound < keys[0]:
                     # Looked through when its turn comes, which is before its equals.
-                    gain, edge = bound, -1
+                    gain, edge, n_pixels = bound, -1, 0
                 else:
                     gained, most, edge = best_edge(
                         problem, forest, bundles, edge, balance
@@ -316,9 +354,10 @@ def drain(
                     gain = gained + balance
                     items[item]["entropy"] = above(most)
                 if gain < keys[0] or edge != number[item]:
-                    moved = _moves_on(queue, window, span, bucket, item, gain)
+                    deep = depth(queue, gain)
+                    moved = _moves_on(queue, window, span, bucket, item, deep)
                     if not moved:
-                        keys[0], number[item] = gain, edge
+                        keys[0], number[item], pixels[item] = gain, edge, n_pixels
                         sift_down(window, n_heap, 0)
                         continue
             if a == b or moved:

@@ -69,6 +69,8 @@ class Window(NamedTuple):
     heap: Any  # items of one bucket, the best first
     keys: Any  # and their gains
     edge: Any  # by item: the edge it stands for in the heap, or -1 if not found yet
+    pixels: Any  # and the size of what it joins
+    scratch: Any  # a number for each item that is being looked at
     n_most: int  # items in it, unless a single log has more
 
 
@@ -102,6 +104,8 @@ def new_window(queue: Queue) -> Window:
         heap=np.empty(n_items, np.int32),
         keys=np.empty(n_items, np.float64),
         edge=np.empty(n_items, queue.pool.dtype["edge"]),
+        pixels=np.empty(n_items, np.int32),
+        scratch=np.empty(n_items, np.float64),
         n_most=WINDOW,
     )
 
