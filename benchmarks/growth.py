@@ -152,7 +152,8 @@ def plot(rows: list[tuple[float, str, dict[str, float]]], folder: Path) -> None:
     right.set(
         xlabel="megapixels", ylabel="bytes per pixel", xscale="log", ylim=(0, None)
     )
-    left.legend()
+    labels = left.get_legend_handles_labels()
+    figure.legend(*labels, loc="outside upper center", ncols=len(METHODS))
     measured = sorted({size for size, *_ in rows})
     for axes in (left, right):
         axes.set_xticks(measured, [f"{size:g}" for size in measured])
