@@ -25,3 +25,12 @@ def problem(request):
     n_pixels = image.shape[0] * image.shape[1]
     n_segments = 300 if n_pixels < 200_000 else n_pixels // 515
     return image, predict_affinity(image, channel_axis=-1), n_segments
+
+
+@pytest.fixture(autouse=True)
+def group(request):
+    """Show what works on the same image side by side."""
+    if {"benchmark", "problem"} <= set(request.fixturenames):
+        image, *_ = request.getfixturevalue("problem")
+        rows, columns, _ = image.shape
+        request.getfixturevalue("benchmark").group = f"{rows} x {columns} pixels"

@@ -65,6 +65,7 @@ def test_felzenszwalb(benchmark, problem):
     benchmark(felzenszwalb, image, scale=100)
 
 
+@pytest.mark.benchmark(group="volume of 64 x 128 x 128 voxels")
 @pytest.mark.parametrize("connectivity", [1, 2, 3])
 def test_volume(benchmark, connectivity):
     affinity = np.random.default_rng(0).random((3, 64, 128, 128), np.float32)
