@@ -8,11 +8,13 @@ compiled with `fastmath`: results must be the same on every machine.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from numba import njit
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
+
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
 def kernel(function: Kernel) -> Kernel:
@@ -21,20 +23,18 @@ def kernel(function: Kernel) -> Kernel:
     It may make no arrays. So numba need not count who refers to which, which it would
     do, for all threads to see, at every call to another kernel in an inner loop.
     """
-    return njit(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
+    return njit(**OPTIONS, _nrt=False)(function)
 
 
 def inlined_kernel(function: Kernel) -> Kernel:
     """Compile a kernel into those that call it, at the price of longer ones.
 
-    For a few operations in an inner loop, where handing over the arguments would take
-    as long.
+    For what an inner loop calls so often, or with so many arguments, that handing them
+    over would count.
     """
-    return njit(
-        cache=True, nogil=True, error_model="numpy", _nrt=False, inline="always"
-    )(function)
+    return njit(**OPTIONS, _nrt=False, inline="always")(function)
 
 
 def allocating_kernel(function: Kernel) -> Kernel:
     """Compile a function that makes arrays, once per machine."""
-    return njit(cache=True, nogil=True, error_model="numpy")(function)
+    return njit(**OPTIONS)(function)

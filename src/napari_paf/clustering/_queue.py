@@ -69,8 +69,8 @@ class Window(NamedTuple):
     heap: Any  # items of one bucket, the best first
     keys: Any  # and their gains
     edge: Any  # by item: the edge it stands for in the heap, or -1 if not found yet
-    pixels: Any  # and the size of what it joins
-    scratch: Any  # a number for each item that is being looked at
+    pixels: Any  # and how many pixels it joined when last looked at, 0 if not found yet
+    scratch: Any  # for items being looked at: how deep they lie, then what they gain
     n_most: int  # items in it, unless a single log has more
 
 
