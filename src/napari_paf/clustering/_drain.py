@@ -7,9 +7,15 @@ from typing import Any, NamedTuple
 
 from napari_paf.clustering._bundles import Bundles, best_edge, gain_inside
 from napari_paf.clustering._compiled import inlined_kernel, kernel
-from napari_paf.clustering._gains import balance_gain, entropy_gain, xlog2x
+from napari_paf.clustering._gains import (
+    balance_gain,
+    entropy_gain,
+    entropy_gains,
+    xlog2x,
+)
 from napari_paf.clustering._queue import (
     ITEMS_PER_BUCKET,
+    LANES,
     Queue,
     Window,
     depth,
@@ -149,7 +155,7 @@ def _look_through(
     Returns how many items are in the heap, which is not yet in order.
     """
     _, merged, _, size, waits = components
-    items, following, head, heap, keys, number, pixels, scratch, _ = window
+    items, following, head, heap, keys, number, pixels, scratch, lanes, _ = window
     weights, total, trade_off = problem.weights, problem.total, problem.trade_off
     n_inside, size_terms, steps = problem.n_inside, problem.size_terms, problem.steps
     bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
@@ -183,11 +189,19 @@ def _look_through(
             continue
         heap[n_found], keys[n_found] = item, keys[place]
         n_found += 1
-    for place in range(n_found):
-        item = heap[place]
-        edge = items[item]["edge"]
-        if edge >= 0 and items[item]["b"] >= 0:
-            scratch[place] = gain_inside(problem, forest, edge)
+    for first in range(0, n_found, LANES):
+        n = min(n_found - first, LANES)
+        for lane in range(n):
+            # What leaves the block, or stands for a bundle, goes along for nothing.
+            edge = max(items[heap[first + lane]]["edge"], 0)
+            i = edge >> bits
+            j = i + steps[edge & mask]
+            lanes.weight[lane] = weights[edge]
+            lanes.loop_i[lane], lanes.term_i[lane] = loop[i, 0], loop[i, 1]
+            lanes.loop_j[lane], lanes.term_j[lane] = loop[j, 0], loop[j, 1]
+        entropy_gains(lanes, total)
+        for lane in range(n):
+            scratch[first + lane] = lanes.gain[lane]
     n_heap = 0
     for place in range(n_found):
         item, balance = heap[place], keys[place]
@@ -292,7 +306,7 @@ def drain(
     n_merged : int
     """
     _, merged, behind, size, waits = components
-    items, _, head, heap, keys, number, pixels, _, n_most = window
+    items, _, head, heap, keys, number, pixels, _, _, n_most = window
     trade_off, n_inside = problem.trade_off, problem.n_inside
     size_terms, n_logs = problem.size_terms, queue.n_logs
     span, stop, bucket = Span(0, 0.0, 0.0, 0), 0, 0

@@ -15,7 +15,7 @@ and joining components of s and t of the n pixels gains balance ::
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,16 +72,31 @@ def entropy_gain(
     )
 
 
+class Lanes(NamedTuple):
+    """What the gains of several edges are computed from, and the gains."""
+
+    weight: Any  # (n_lanes,) of the edge, not divided by the sum of all
+    loop_i: Any
+    term_i: Any  # f of it
+    loop_j: Any
+    term_j: Any
+    gain: Any
+
+
+def new_lanes(n: int) -> Lanes:
+    """Return lanes for `n` edges."""
+    return Lanes(*np.ones((len(Lanes._fields), n)))
+
+
 @kernel
-def entropy_gains(
-    weight: Any, loop_i: Any, term_i: Any, loop_j: Any, term_j: Any, gain: Any
-) -> None:
-    """Compute `entropy_gain` of many edges that lie side by side in memory.
+def entropy_gains(lanes: Lanes, total: float) -> None:
+    """Compute `entropy_gain` of the edges in all lanes.
 
     Free of branches, so that the logarithms become vector instructions.
     """
-    for at in range(len(weight)):
-        w = weight[at]
+    weight, loop_i, term_i, loop_j, term_j, gain = lanes
+    for at in range(len(gain)):
+        w = weight[at] / total
         gained = (
             term_i[at]
             + term_j[at]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,11 @@ from napari_paf.clustering._blocks import (
 from napari_paf.clustering._bundles import new_bundles
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import (
+    Lanes,
     balance_gain,
     entropy_gain,
     entropy_gains,
+    new_lanes,
     xlog2x,
 )
 from napari_paf.clustering._left import Left
@@ -31,6 +33,22 @@ from napari_paf.clustering._queue import (
     write_item,
 )
 from napari_paf.clustering._state import Forest, Problem, above
+
+
+class Row(NamedTuple):
+    """The edges that start in one row of a box."""
+
+    log: Any  # (n_offsets, n_pixels) of the queue; -1 where no edge stays inside
+    entropy: Any  # (n_offsets, n_pixels) a bound of what they gain
+    lanes: Lanes  # for one offset
+
+
+def new_row(problem: Problem, n_pixels: int) -> Row:
+    """Return room for the edges that start in a row of pixels."""
+    shape = (len(problem.steps), n_pixels)
+    return Row(
+        np.empty(shape, np.int32), np.empty(shape, np.float32), new_lanes(n_pixels)
+    )
 
 
 def merge_leaf(
@@ -51,83 +69,73 @@ def merge_leaf(
     inner = np.prod(np.maximum(extent - np.abs(problem.offsets), 0), axis=1)
     n_items = int((2 * len(pixel) - inner).sum())  # an edge inside has two ends here
     queue = new_queue(problem, n_items, item)
-    gains = np.empty((len(problem.steps), extent[2]))
-    _put_inner(problem, forest, low, high, queue, gains, np.empty((5, extent[2])))
+    _put_inner(problem, forest, low, high, queue, new_row(problem, extent[2]))
     _put_leaving(problem, forest, low, high, queue)
     bundles = new_bundles(0, 0, item["edge"])
     return merge_block(problem, forest, components, queue, bundles, limit, pulse)
 
 
 @kernel
-def _row_gains(
+def _fill_row(
     problem: Problem,
     forest: Forest,
     low: Any,
     high: Any,
     z: int,
     y: int,
-    gains: Any,
-    scratch: Any,
+    queue: Queue,
+    row: Row,
 ) -> None:
-    """Compute the entropy gains of the edges that start in one row of a box.
-
-    `gains` has a row for every offset, -inf where there is no edge that stays inside.
-    """
+    """Compute what is queued of the edges that start in one row of a box."""
     weights, bits, steps = problem.weights, problem.slot_bits, problem.steps
-    offsets, shape, total = problem.offsets, problem.shape, problem.total
-    loop = forest.loop
-    weight = scratch[0]
-    loop_i, term_i, loop_j, term_j = scratch[1], scratch[2], scratch[3], scratch[4]
-    gains[:] = -np.inf
+    offsets, shape, loop = problem.offsets, problem.shape, forest.loop
+    balance = _balance_of_pixels(problem)
+    lanes = row.lanes
     for k in range(len(steps)):
+        row.log[k] = -1
         dz, dy, dx = offsets[k, 0], offsets[k, 1], offsets[k, 2]
         if not (low[0] <= z + dz < high[0] and low[1] <= y + dy < high[1]):
             continue
-        first = max(0, -dx)
-        last = gains.shape[1] - max(0, dx)
+        first, last = max(0, -dx), row.log.shape[1] - max(0, dx)
         start = (z * shape[1] + y) * shape[2] + low[2] + first
-        n = last - first
-        step = steps[k]
-        for at in range(n):
+        log, entropy = row.log[k, first:last], row.entropy[k, first:last]
+        for at in range(len(log)):
             i = start + at
-            weight[at] = max(weights[(i << bits) + k], 0.0) / total
-            loop_i[at], term_i[at] = loop[i, 0], loop[i, 1]
-            loop_j[at], term_j[at] = loop[i + step, 0], loop[i + step, 1]
-        gain = gains[k, first:last]
-        entropy_gains(weight[:n], loop_i, term_i, loop_j, term_j, gain)
-        for at in range(n):
+            j = i + steps[k]
+            lanes.weight[at] = max(weights[(i << bits) + k], 0.0)
+            lanes.loop_i[at], lanes.term_i[at] = loop[i, 0], loop[i, 1]
+            lanes.loop_j[at], lanes.term_j[at] = loop[j, 0], loop[j, 1]
+        entropy_gains(lanes, problem.total)
+        for at in range(len(log)):
+            entropy[at] = above(lanes.gain[at])
+            log[at] = log_at(queue, depth(queue, lanes.gain[at] + balance))
+        for at in range(len(log)):
             if weights[((start + at) << bits) + k] < 0:
-                gain[at] = -np.inf
+                log[at] = -1
 
 
 @kernel
 def _put_inner(
-    problem: Problem,
-    forest: Forest,
-    low: Any,
-    high: Any,
-    queue: Queue,
-    gains: Any,
-    scratch: Any,
+    problem: Problem, forest: Forest, low: Any, high: Any, queue: Queue, row: Row
 ) -> None:
     """Queue the edges inside a box."""
     bits, offsets, shape = problem.slot_bits, problem.offsets, problem.shape
-    balance = _balance_of_pixels(problem)
     height, width = high[1] - low[1], high[2] - low[2]
     for z in range(low[0], high[0]):
         for y in range(low[1], high[1]):
-            row = (z * shape[1] + y) * shape[2]
-            own = ((z - low[0]) * height + y - low[1]) * width - low[2]
-            _row_gains(problem, forest, low, high, z, y, gains, scratch)
-            for x in range(low[2], high[2]):
+            pixel = (z * shape[1] + y) * shape[2] + low[2]
+            own = ((z - low[0]) * height + y - low[1]) * width
+            _fill_row(problem, forest, low, high, z, y, queue, row)
+            for x in range(width):
                 for k in range(len(offsets)):
-                    gain = gains[k, x - low[2]]
-                    if gain == -np.inf:
+                    log = row.log[k, x]
+                    if log < 0:
                         continue
                     step = (offsets[k, 0] * height + offsets[k, 1]) * width
-                    edge = ((row + x) << bits) + k
-                    b = own + x + step + offsets[k, 2]
-                    _put_edge(queue, gain, balance, edge, own + x, b)
+                    edge, a = ((pixel + x) << bits) + k, own + x
+                    b = a + step + offsets[k, 2]
+                    place = claim(queue, log)
+                    write_item(queue.pool, place, row.entropy[k, x], edge, a, b)
 
 
 @kernel
@@ -173,19 +181,13 @@ def _put_leaving(
                             xlog2x(loop[other, 0]),
                         )
                         edge = edge if sign > 0 else ~edge
-                        _put_edge(queue, gain, balance, edge, own + x, -1)
+                        place = claim(
+                            queue, log_at(queue, depth(queue, gain + balance))
+                        )
+                        write_item(queue.pool, place, above(gain), edge, own + x, -1)
 
 
 @kernel
 def _balance_of_pixels(problem: Problem) -> float:
     """Return what joining two single pixels gains in balance."""
     return problem.trade_off * balance_gain(1, 1, problem.n_inside, problem.size_terms)
-
-
-@kernel
-def _put_edge(
-    queue: Queue, gained: float, balance: float, edge: int, a: int, b: int
-) -> None:
-    """Queue an edge that gains `gained` in entropy rate and `balance` in balance."""
-    place = claim(queue, log_at(queue, depth(queue, gained + balance)))
-    write_item(queue.pool, place, above(gained), edge, a, b)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_paf.clustering._compiled import kernel
+from napari_paf.clustering._gains import Lanes, new_lanes
 from napari_paf.clustering._state import Problem
 
 ITEM = np.dtype(
@@ -43,6 +44,9 @@ WINDOW = 8_192
 ITEMS_PER_BUCKET = 8
 """Enough to look at several items at once, few enough to sort at no cost."""
 
+LANES = 8
+"""Edges whose gains are computed at once: about a bucket of them."""
+
 
 class Queue(NamedTuple):
     """Edges of one block, in logs of falling gain.
@@ -71,6 +75,7 @@ class Window(NamedTuple):
     edge: Any  # by item: the edge it stands for in the heap, or -1 if not found yet
     pixels: Any  # and how many pixels it joined when last looked at, 0 if not found yet
     scratch: Any  # for items being looked at: how deep they lie, then what they gain
+    lanes: Lanes  # for the edges of some of them
     n_most: int  # items in it, unless a single log has more
 
 
@@ -106,6 +111,7 @@ def new_window(queue: Queue) -> Window:
         edge=np.empty(n_items, queue.pool.dtype["edge"]),
         pixels=np.empty(n_items, np.int32),
         scratch=np.empty(n_items, np.float64),
+        lanes=new_lanes(LANES),
         n_most=WINDOW,
     )
 
