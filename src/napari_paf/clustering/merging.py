@@ -44,7 +44,7 @@ LEAF = {2: 40_000, 3: 70_000}
 """Most pixels in the smallest blocks, by the number of axes of the image: most of what
 is looked at in one fits a core's cache."""
 
-SHARE_AT_WORK = 2
+SHARE_AT_WORK = 3
 """One pixel in so many, at most, lies in the smallest blocks that threads are at work
 on, be they two or more: such a block needs more memory than one that is done."""
 
@@ -247,7 +247,7 @@ def _merge_blocks(
     edges = np.empty(problem.n_inside, item["edge"])
     gains = np.empty(problem.n_inside)
     n_merged = 0
-    leaves = whole.leaves()
+    leaves = list(whole.leaves())[::-1]
     left: dict[Block, dict[Block, Left]] = {}
     ready: list[Block] = []
     running: dict[Future[Any], tuple[Block | None, NDArray[np.int64]]] = {}
@@ -299,10 +299,14 @@ def _merge_blocks(
     try:
         while True:
             while len(running) < 2 * n_threads:
-                block = ready.pop() if ready else next(leaves, None)
-                if block is None:
+                # Parents first, whose children take memory; but leaves if they are the
+                # last, lest a thread be left with one while the others wait.
+                if leaves and (not ready or len(leaves) <= n_threads):
+                    submit_block(leaves.pop())
+                elif ready:
+                    submit_block(ready.pop())
+                else:
                     break
-                submit_block(block)
             if not running:
                 break
             collect()
