@@ -192,7 +192,7 @@ def _look_through(
     for first in range(0, n_found, LANES):
         n = min(n_found - first, LANES)
         for lane in range(n):
-            # What leaves the block, or stands for a bundle, goes along for nothing.
+            # What leaves the block or is a bundle has a lane, too, which nobody reads.
             edge = max(items[heap[first + lane]]["edge"], 0)
             i = edge >> bits
             j = i + steps[edge & mask]
