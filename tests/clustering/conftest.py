@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_paf.clustering import _left, _queue, merging
+from napari_paf.clustering import _left, _queue, _window, merging
 
 
 @pytest.fixture
@@ -14,4 +14,4 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merging, "PIXELS_PER_REGION", 3)
     monkeypatch.setattr(_left, "FEW", 2)
     monkeypatch.setattr(_queue, "ITEMS_PER_LOG", 2)
-    monkeypatch.setattr(_queue, "WINDOW", 9)
+    monkeypatch.setattr(_window, "WINDOW", 9)

@@ -163,9 +163,9 @@ def test_is_the_same_without_compiling():
 import sys; sys.path.insert(0, sys.argv[1])
 import numpy as np, naive
 from napari_paf import entropy_rate_superpixels
-from napari_paf.clustering import _left, _queue, merging
+from napari_paf.clustering import _left, _queue, _window, merging
 merging.LEAF, _left.FEW = {2: 16, 3: 8}, 2
-_queue.ITEMS_PER_LOG, _queue.WINDOW = 2, 9
+_queue.ITEMS_PER_LOG, _window.WINDOW = 2, 9
 rng = np.random.default_rng(0)
 for shape, connectivity in [((9, 11), 2), ((9, 11), 1), ((3, 4, 5), 3)]:
     affinity = rng.random((len(shape), *shape))

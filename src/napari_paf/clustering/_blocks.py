@@ -23,10 +23,10 @@ from napari_paf.clustering._queue import (
     depth,
     log_at,
     new_queue,
-    new_window,
     write_item,
 )
 from napari_paf.clustering._state import UNLIMITED, Components, Forest, Problem
+from napari_paf.clustering._window import new_window
 
 IDLE = 0.02
 """Share of components that may be left behind though they do not wait."""

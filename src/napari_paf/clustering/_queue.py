@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_paf.clustering._compiled import kernel
-from napari_paf.clustering._gains import Lanes, new_lanes
 from napari_paf.clustering._state import Problem
 
 ITEM = np.dtype(
@@ -38,15 +37,6 @@ CHUNK = 128
 ITEMS_PER_LOG = 4096
 """Mean length of a log: many chunks, and few beside a window."""
 
-WINDOW = 8_192
-"""Most items in a window, unless a single log has more."""
-
-ITEMS_PER_BUCKET = 8
-"""Enough to look at several items at once, few enough to sort at no cost."""
-
-LANES = 8
-"""Edges whose gains are computed at once: about a bucket of them."""
-
 
 class Queue(NamedTuple):
     """Edges of one block, in logs of falling gain.
@@ -64,21 +54,6 @@ class Queue(NamedTuple):
     scale: float  # logs per unit of gain
 
 
-class Window(NamedTuple):
-    """What is being looked at: the items of some logs, in a row of buckets."""
-
-    items: Any
-    following: Any  # the next item in the same bucket, or -1
-    head: Any  # of the list of every bucket: an item, or -1
-    heap: Any  # items of one bucket, the best first
-    keys: Any  # and their gains
-    edge: Any  # by item: the edge it stands for in the heap, or -1 if not found yet
-    pixels: Any  # and how many pixels it joined when last looked at, 0 if not found yet
-    scratch: Any  # for items being looked at: how deep they lie, then what they gain
-    lanes: Lanes  # for the edges of some of them
-    n_most: int  # items in it, unless a single log has more
-
-
 def new_queue(problem: Problem, n_items: int, item: np.dtype[np.void]) -> Queue:
     """Return an empty queue with room for `n_items`."""
     n_logs = max(n_items // ITEMS_PER_LOG, 1)
@@ -93,26 +68,6 @@ def new_queue(problem: Problem, n_items: int, item: np.dtype[np.void]) -> Queue:
         n_logs=n_logs,
         top=problem.top,
         scale=n_logs / problem.depth if problem.depth > 0.0 else 0.0,
-    )
-
-
-def new_window(queue: Queue) -> Window:
-    """Return a window for a filled queue.
-
-    Room for the worst case costs nothing: memory never touched is never given.
-    """
-    n_items = int(queue.count.sum())
-    return Window(
-        items=np.empty(n_items, queue.pool.dtype),
-        following=np.empty(n_items, np.int32),
-        head=np.empty(WINDOW // ITEMS_PER_BUCKET + 1, np.int32),
-        heap=np.empty(n_items, np.int32),
-        keys=np.empty(n_items, np.float64),
-        edge=np.empty(n_items, queue.pool.dtype["edge"]),
-        pixels=np.empty(n_items, np.int32),
-        scratch=np.empty(n_items, np.float64),
-        lanes=new_lanes(LANES),
-        n_most=WINDOW,
     )
 
 
@@ -186,25 +141,3 @@ def drop_chunk(queue: Queue, log: int) -> None:
     queue.before[chunk] = queue.free[0]
     queue.free[0] = chunk
     queue.count[log] -= (queue.count[log] - 1) % CHUNK + 1
-
-
-@kernel
-def sift_down(window: Window, n_heap: int, at: int) -> None:
-    """Let the entry at `at` sink to its place in the heap of (gain, item)."""
-    keys, heap, edge = window.keys, window.heap, window.edge
-    key, item = keys[at], heap[at]
-    while True:
-        child = 2 * at + 1
-        if child >= n_heap:
-            break
-        right = child + 1
-        if right < n_heap and (
-            keys[right] > keys[child]
-            or (keys[right] == keys[child] and edge[heap[right]] < edge[heap[child]])
-        ):
-            child = right
-        if keys[child] < key or (keys[child] == key and edge[heap[child]] > edge[item]):
-            break
-        keys[at], heap[at] = keys[child], heap[child]
-        at = child
-    keys[at], heap[at] = key, item
