@@ -199,10 +199,11 @@ def main() -> None:
                 if repeat:  # the first one warms up
                     taken[name].append(seconds)
         for name, model in models.items():
-            # Counted on a part: layers cost the same for every pixel.
-            n_pixels = 320 * 320
-            share = image[..., 0].size / n_pixels
-            flops, moved = (value * share for value in cost(model, (320, 320)))
+            # Counted on a part: layers cost the same for every pixel. It is so small
+            # that the network does not cut it into strips that overlap.
+            side = 240
+            share = image[..., 0].size / side**2
+            flops, moved = (value * share for value in cost(model, (side, side)))
             alone, halved = network_seconds(model, image, device, options.repeats)
             command = [sys.executable, __file__, "--device", options.device]
             command += ["--memory", name, str(size)]
@@ -215,7 +216,8 @@ def main() -> None:
                 flush=True,
             )
     if device.type == "cpu":
-        beside_slic(photograph(0.15), options.repeats)
+        for size in options.megapixels:
+            beside_slic(photograph(size), options.repeats)
 
 
 def compare_precisions(
@@ -250,9 +252,10 @@ def beside_slic(image: np.ndarray, repeats: int) -> None:
     """Print how long the whole of `superpixels` takes, and SLIC, in turns."""
     from skimage.segmentation import slic
 
+    n = image[..., 0].size // PIXELS_PER_SUPERPIXEL
     calls = {
-        "superpixels": lambda: superpixels(image, 300, channel_axis=-1, device="cpu"),
-        "scikit-image SLIC": lambda: slic(image, 300),
+        "superpixels": lambda: superpixels(image, n, channel_axis=-1, device="cpu"),
+        "scikit-image SLIC": lambda: slic(image, n),
     }
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for repeat in range(repeats + 1):
@@ -260,8 +263,9 @@ def beside_slic(image: np.ndarray, repeats: int) -> None:
             seconds = seconds_of(call, torch.device("cpu"))
             if repeat:
                 taken[name].append(seconds)
+    rows, columns = image.shape[:2]
     for name, values in taken.items():
-        print(f"{name}: {min(values):.3f} s for 481 x 321 pixels, 300 superpixels")
+        print(f"{name}: {min(values):.3f} s, {rows} x {columns} pixels in {n}")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from napari_paf._offsets import edge_slices
+from napari_paf.affinity import _strips
 from napari_paf.affinity.gradient import gradient_affinity
 from napari_paf.affinity.normalize import normalize_intensity
-from napari_paf.affinity.unet import AffinityUNet, ConvNorm, UNetConfig
+from napari_paf.affinity.unet import AffinityUNet, Block, ConvNorm, UNetConfig
 
 SMALL = UNetConfig(widths=(4, 6, 8))
 
@@ -86,6 +87,42 @@ def test_tiles_equal_the_whole_image(config: UNetConfig) -> None:
                 torch.testing.assert_close(
                     part, whole[:, :, r0:r1, c0:c1], atol=1e-5, rtol=1e-5
                 )
+
+
+@pytest.mark.parametrize(
+    ("widths", "shape"),
+    [
+        ((4,), (2, 3, 90, 7)),
+        ((4, 5), (1, 3, 75, 20)),
+        ((4, 6, 8), (2, 3, 131, 33)),
+        ((3, 4), (1, 3, 70, 5, 6)),
+    ],
+)
+def test_strips_equal_the_whole_image(
+    widths: tuple[int, ...], shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = randomized(UNetConfig(ndim=len(shape) - 2, widths=widths))
+    x = image_of(*shape)
+    made = []
+    forward = Block.forward
+    monkeypatch.setattr(
+        Block, "forward", lambda self, x: made.append(x.shape) or forward(self, x)
+    )
+    with torch.inference_mode():
+        whole = network(x)
+        assert len(made) == 2 * len(widths) - 1
+        monkeypatch.setattr(_strips, "LARGEST_ON_CPU", 1)
+        in_strips = network(x)
+    assert len(made) >= 4 * len(widths)
+    torch.testing.assert_close(in_strips, whole, atol=1e-5, rtol=1e-5)
+
+
+def test_training_sees_the_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The statistics of the norms are not those of strips."""
+    x = image_of(2, 3, 64, 16)
+    expected = randomized(SMALL).train()(x)
+    monkeypatch.setattr(_strips, "LARGEST_ON_CPU", 1)
+    torch.testing.assert_close(randomized(SMALL).train()(x), expected)
 
 
 def test_shift_is_added() -> None:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from napari_paf._progress import Progress, silent
+from napari_paf._progress import Progress, part
 from napari_paf.affinity.device import (
     free_memory,
     is_out_of_memory,
@@ -97,7 +97,8 @@ class TiledNetwork:
     Parameters
     ----------
     network : torch.nn.Module
-        Left as it is: a copy goes to the device.
+        Called with a batch and a progress callback. Left as it is: if it is not on
+        the device, a copy goes there.
     device : torch.device
     memory : int, optional
         Bytes that a tile may take. Default: most of what is free on a CUDA card,
@@ -107,12 +108,7 @@ class TiledNetwork:
     def __init__(
         self, network: nn.Module, device: torch.device, memory: int | None = None
     ) -> None:
-        self._network: Any = copy.deepcopy(network).eval()
-        self._report: Progress = silent
-        self._calls, self._calls_before = 0, 1
-        for module in self._network.modules():
-            if module is not self._network and not isinstance(module, nn.ModuleList):
-                module.register_forward_hook(self._tick)
+        self._network: Any = network
         self._memory = memory
         self._move_to(device)
 
@@ -130,14 +126,13 @@ class TiledNetwork:
         ----------
         prepared : (batch, channel, *spatial) ndarray of float32
         progress : callable
-            Called after every layer of the network with the fraction done.
+            Called with the fraction done, also within a tile.
         """
         shape = (len(prepared), len(self._network.offsets), *prepared.shape[2:])
         affinity = np.zeros(shape, np.float32)
-        self._report = progress
         while True:
             try:
-                self._fill(affinity, prepared)
+                self._fill(affinity, prepared, progress)
                 return affinity
             except RuntimeError as error:
                 if not is_out_of_memory(error):
@@ -147,27 +142,29 @@ class TiledNetwork:
             self._shrink(prepared.shape)
 
     def _fill(
-        self, affinity: NDArray[np.float32], prepared: NDArray[np.float32]
+        self,
+        affinity: NDArray[np.float32],
+        prepared: NDArray[np.float32],
+        progress: Progress,
     ) -> None:
         tiles = self._plan(prepared.shape)
         temperature = self._network.config.temperature
         for number, tile in enumerate(tiles):
-            self._tiles_done = number / len(tiles), 1 / len(tiles)
-            self._calls = 0
+            report = part(progress, number / len(tiles), (number + 1) / len(tiles))
             seen = np.ascontiguousarray(prepared[(WHOLE, WHOLE, *tile.seen)])
             with torch.inference_mode():
-                logits = self._network(torch.from_numpy(seen).to(self._device))
+                x = torch.from_numpy(seen).to(self._device)
+                logits = self._network(x, report)
                 kept = logits[(WHOLE, WHOLE, *tile.kept)]
                 values = torch.sigmoid_(kept / temperature)
                 place = torch.from_numpy(affinity)[(WHOLE, WHOLE, *tile.place)]
                 place.copy_(values)
-            self._calls_before = max(self._calls, 1)
         for k, offset in enumerate(self._network.offsets):
             for axis, step in enumerate(offset, start=1):
                 if step:  # no neighbour beyond the last pixel, or before the first
                     border = np.moveaxis(affinity[:, k], axis, 0)
                     border[-1 if step > 0 else 0] = 0
-        self._report(1.0, "")
+        progress(1.0, "")
 
     def _plan(self, shape: tuple[int, ...]) -> list[Tile]:
         network = self._network
@@ -175,14 +172,11 @@ class TiledNetwork:
             shape[2:], network.halo, network.stride, self._most_pixels / shape[0]
         )
 
-    def _tick(self, *_: Any) -> None:
-        self._calls += 1
-        start, length = self._tiles_done
-        within = min(self._calls / self._calls_before, 1.0)
-        self._report(start + length * within, "")
-
     def _move_to(self, device: torch.device) -> None:
-        self._network = self._network.to(device)
+        if self._network.training or any(
+            weight.device != device for weight in self._network.parameters()
+        ):
+            self._network = copy.deepcopy(self._network).eval().to(device)
         self._device = device
         free = free_memory(device)
         memory = DEFAULT_MEMORY if free is None else int(free * SHARE_OF_FREE_MEMORY)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_paf._offsets import neighbour_offsets
+from napari_paf._progress import Progress, part, silent
 from napari_paf.affinity.normalize import scale_to_unit
 
 if TYPE_CHECKING:
@@ -131,16 +132,22 @@ class PixelAffinityNet(nn.Module):
         self.conv7 = nn.Conv2d(8, 1, 1)
         self.in7 = _norm(1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits (batch, 2, y, x) of what `prepare` makes, (batch, 4, y, x)."""
-        along_x = self._along_x(x)
-        along_y = self._along_x(x.transpose(2, 3)).transpose(2, 3)
-        return torch.cat((along_x, along_y), dim=1) + self.config.shift
+    def forward(self, x: Tensor, progress: Progress = silent) -> Tensor:
+        """Return logits (batch, 2, y, x) of what `prepare` makes, (batch, 4, y, x).
 
-    def _along_x(self, x: Tensor) -> Tensor:
+        `progress` is called with the fraction done.
+        """
+        along_x = self._along_x(x, part(progress, 0.0, 0.5))
+        flipped = self._along_x(x.transpose(2, 3), part(progress, 0.5, 1.0))
+        return torch.cat((along_x, flipped.transpose(2, 3)), dim=1) + self.config.shift
+
+    def _along_x(self, x: Tensor, progress: Progress) -> Tensor:
         colours, no_edge = x[:, :3], x[:, 3:]
         y = F.relu(self.in1(_convolve(self.conv1, colours)))
-        y = self.res4(self.res3(self.res2(y)))
+        blocks = (self.res2, self.res3, self.res4)
+        for done, block in enumerate(blocks, start=1):
+            y = block(y)
+            progress(done / len(blocks), "")
         y = torch.sigmoid(self.in5(self.conv5(y)))
         y = F.relu(self.in6(self.conv6(torch.cat((y, no_edge), dim=1))))
         logits: Tensor = self.in7(self.conv7(y))

@@ -9,8 +9,11 @@ and whole images agree.
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_paf._offsets import edge_slices, neighbour_offsets
+from napari_paf._progress import Progress, part, silent
 from napari_paf._validation import LARGEST_BALANCE
+from napari_paf.affinity._strips import in_strips, rows_of_strip
 from napari_paf.affinity.normalize import normalize_intensity
 
 if TYPE_CHECKING:
@@ -28,6 +33,11 @@ if TYPE_CHECKING:
 # Where the share of `contrast` that is taken off has risen to 0.39: between
 # normalised intensities, which go from -1 to 1.
 GREAT_DIFFERENCE = 0.24
+
+# How far a block looks along each axis: two convolutions; in the decoder also the
+# head and, of the coarser map, the pixel that the interpolation reaches to.
+ENCODER_HALO = 2
+DECODER_HALO = 4
 
 
 @dataclass(frozen=True)
@@ -167,7 +177,8 @@ class AffinityUNet(nn.Module):
         self.offsets = neighbour_offsets(ndim, ndim)
         levels = range(len(widths) - 1)
         self.stride = 2 ** len(levels)
-        self.memory_per_pixel = 6 * 4 * widths[0]  # six full-size feature maps at once
+        # Of the finest level: one map is kept, and there are three of strips.
+        self.memory_per_pixel = 4 * (4 * widths[0] + len(self.offsets))
         # Radius in units of the finest pixels. A level with spacing s: two
         # convolutions (2 s) down, two up, up to s - 1 for where the pixel lies in
         # its cell (pooling), and s for linear interpolation; plus the head.
@@ -187,44 +198,90 @@ class AffinityUNet(nn.Module):
         conv = nn.Conv2d if ndim == 2 else nn.Conv3d
         self.head = conv(widths[0], len(self.offsets), 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, progress: Progress = silent) -> Tensor:
         """Return logits (batch, offset, *spatial) of images (batch, channel, *spatial).
 
         Any spatial size: the image is continued by its border pixels up to a
-        multiple of `stride`, and the result is cut.
+        multiple of `stride`, and the result is cut. `progress` is called with the
+        fraction done.
         """
-        ndim, size, image = self.config.ndim, x.shape[2:], x
+        ndim, size = self.config.ndim, x.shape[2:]
         padding = [p for n in reversed(size) for p in (0, -n % self.stride)]
         x = F.pad(x, padding, mode="replicate")
-        x = x.contiguous(
+        image = x = x.contiguous(
             memory_format=torch.channels_last if ndim == 2 else torch.channels_last_3d
         )
         pool = F.max_pool2d if ndim == 2 else F.max_pool3d
-        mode = "bilinear" if ndim == 2 else "trilinear"
+        reports = self._reports(progress)
 
-        skips = []
-        for level, block in enumerate(self.down):
-            x = block(pool(x, 2) if level else x)
+        skips: list[Tensor] = []
+        for level in range(len(self.down)):
+            x = pool(x, 2) if level else x
+            make = partial(self._encode, level, x)
+            x = self._in_strips(make, level, x, ENCODER_HALO, next(reports))
             skips.append(x)
         skips.pop()
-        for reduce, block in zip(reversed(self.reduce), reversed(self.up), strict=True):
-            x = F.interpolate(reduce(x), scale_factor=2, mode=mode)
-            x = block(x.add_(skips.pop()))
-        logits = self._logits(x)
+        for level in reversed(range(len(self.up))):
+            fine = skips.pop()
+            coarse = self.reduce[level](x)
+            make = partial(self._decode, level, image, coarse, fine)
+            x = self._in_strips(make, level, fine, DECODER_HALO, next(reports))
+        logits = x if self.up else self._logits(x, image)
         for axis, n in enumerate(size, start=2):
             logits = logits.narrow(axis, 0, n)
-        if self.config.contrast:
-            logits = logits.sub_(self.differences(image), alpha=self.config.contrast)
         return logits
 
-    def _logits(self, x: Tensor) -> Tensor:
+    def _encode(self, level: int, x: Tensor, rows: slice) -> Tensor:
+        """Return features of a level in some rows."""
+        return self.down[level](x[:, :, rows])  # type: ignore[no-any-return]
+
+    def _decode(
+        self, level: int, image: Tensor, coarse: Tensor, fine: Tensor, rows: slice
+    ) -> Tensor:
+        """Return features of a level in some rows; of the finest level the logits."""
+        mode = "bilinear" if self.config.ndim == 2 else "trilinear"
+        x = coarse[:, :, rows.start // 2 : rows.stop // 2]
+        x = F.interpolate(x, scale_factor=2, mode=mode).add_(fine[:, :, rows])
+        x = self.up[level](x)
+        return x if level else self._logits(x, image[:, :, rows])
+
+    def _in_strips(
+        self,
+        make: Callable[[slice], Tensor],
+        level: int,
+        like: Tensor,
+        halo: int,
+        progress: Progress,
+    ) -> Tensor:
+        """Return the map of a level that `make` gives, as large as the map `like`."""
+        batch, _, n_rows, *others = like.shape
+        per_row = batch * self.config.widths[level] * math.prod(others)
+        # In training, the statistics of the norms are those of the whole.
+        rows = n_rows if self.training else rows_of_strip(per_row, halo, like.device)
+        return in_strips(make, n_rows, rows, halo, progress)
+
+    def _reports(self, progress: Progress) -> Iterator[Progress]:
+        """Yield the part of the progress of every block: as much as its arithmetic."""
+        blocks = [*enumerate(self.down), *reversed([*enumerate(self.up)])]
+        work = [
+            sum(weight.numel() for weight in block.parameters())
+            / 2 ** (self.config.ndim * level)
+            for level, block in blocks
+        ]
+        bounds = [done / sum(work) for done in itertools.accumulate(work, initial=0)]
+        bounds[-1] = 1.0
+        return (part(progress, *bound) for bound in itertools.pairwise(bounds))
+
+    def _logits(self, x: Tensor, image: Tensor) -> Tensor:
         dtype = self.head.weight.dtype
-        if x.dtype == dtype:
-            return self.head(x).add_(self.config.shift)  # type: ignore[no-any-return]
         # Under autocast: logits of lower precision would come in steps, and ties
         # between edges are broken by where they lie.
         with torch.autocast(x.device.type, enabled=False):
-            return self.head(x.to(dtype)) + self.config.shift  # type: ignore[no-any-return]
+            logits: Tensor = self.head(x.to(dtype)).add_(self.config.shift)
+        if self.config.contrast:
+            differences = self.differences(image.contiguous())
+            logits = logits.sub_(differences, alpha=self.config.contrast)
+        return logits
 
     def differences(self, image: Tensor) -> Tensor:
         """Return how much neighbours differ, from 0 to 1, as `gradient_affinity`.
