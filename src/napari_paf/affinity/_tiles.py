@@ -154,11 +154,11 @@ class TiledNetwork:
             seen = np.ascontiguousarray(prepared[(WHOLE, WHOLE, *tile.seen)])
             with torch.inference_mode():
                 x = torch.from_numpy(seen).to(self._device)
-                logits = self._network(x, report)
-                kept = logits[(WHOLE, WHOLE, *tile.kept)]
-                values = torch.sigmoid_(kept / temperature)
+                logits = self._network(x, report)[(WHOLE, WHOLE, *tile.kept)]
                 place = torch.from_numpy(affinity)[(WHOLE, WHOLE, *tile.place)]
-                place.copy_(values)
+                place.copy_(logits)
+        # Of the whole at once: how it is rounded may depend on how values lie.
+        torch.from_numpy(affinity).div_(temperature).sigmoid_()
         for k, offset in enumerate(self._network.offsets):
             for axis, step in enumerate(offset, start=1):
                 if step:  # no neighbour beyond the last pixel, or before the first

@@ -101,6 +101,9 @@ def predict_by_planes(
     """
     shape = prepared.shape[1:]
     ndim, views = len(shape), views_of(spacing)
+    if views == [View((0, 1), (1, 1))]:  # one plane, seen as it is
+        whole: NDArray[np.float32] = network(prepared[np.newaxis], progress)[0]
+        return whole
     connectivity = 2 if len(offsets) > 2 else 1
     targets = {o: k for k, o in enumerate(neighbour_offsets(ndim, connectivity))}
     seen_by = {

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 # Share of the pixels, in percent, that may lie beyond either end of the range.
 TAIL = 0.1
 
+PART = 2**18
+"""Of the pixels, which are counted at once."""
+
 
 def normalize_intensity(image: NDArray[Any]) -> NDArray[np.float32]:
     """Map the robust range of an image to -1 ... 1.
@@ -39,7 +42,11 @@ def normalize_intensity(image: NDArray[Any]) -> NDArray[np.float32]:
         # There are fewer values than pixels: look each of them up.
         lowest = int(image.min())
         index = image if lowest == 0 else image.astype(np.int64) - lowest
-        counts = np.bincount(index.ravel())
+        flat, n = index.ravel(), int(index.max()) + 1
+        # By parts: NumPy counts a copy in the largest integer type.
+        counts = np.zeros(n, np.intp)
+        for start in range(0, flat.size, PART):
+            counts += np.bincount(flat[start : start + PART], minlength=n)
         values = np.arange(lowest, lowest + len(counts), dtype=np.float64)
         return _to_robust_range(values, counts)[index]
     return _to_robust_range(np.array(image, dtype=np.float64))
