@@ -14,7 +14,6 @@ allocator gives back at once what is freed, and shown as nan elsewhere.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import math
 import os
@@ -24,10 +23,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from memory import FREES_AT_ONCE, rise_during
 
 PIXELS_PER_SUPERPIXEL = 515
-STATUS = Path("/proc/self/status")
-FREES_AT_ONCE = "MALLOC_MMAP_THRESHOLD_"  # read by the GNU C library
 METHODS = (
     "entropy rate, 1 thread",
     "entropy rate, 2 threads",
@@ -70,34 +68,15 @@ def measure(method: str, megapixels: float) -> dict[str, float]:
     small = picture(320, 320)
     run(small, affinity_of(small), 50)
     affinity = affinity_of(image)
-    before = restart_peak()
-    run(image, affinity, n_segments)
-    memory = (memory_of("VmHWM") - before) / image[..., 0].size
-    if FREES_AT_ONCE in os.environ:
-        return {"bytes": memory}
+    if FREES_AT_ONCE.items() <= os.environ.items():
+        rise = rise_during(lambda: run(image, affinity, n_segments))
+        return {"bytes": rise / image[..., 0].size}
     seconds = []
     for _ in range(3):
         start = time.perf_counter()
         run(image, affinity, n_segments)
         seconds.append(time.perf_counter() - start)
     return {"seconds": min(seconds)}
-
-
-def restart_peak() -> float:
-    """Let the peak of memory start from what is in use now; return that, in bytes."""
-    gc.collect()
-    if not STATUS.exists():
-        return math.nan
-    Path("/proc/self/clear_refs").write_text("5")
-    return memory_of("VmRSS")
-
-
-def memory_of(entry: str) -> float:
-    """Return an entry of the process's status, in bytes."""
-    if not STATUS.exists():
-        return math.nan
-    (line,) = (x for x in STATUS.read_text().splitlines() if x.startswith(entry))
-    return float(line.split()[1]) * 1024
 
 
 def main() -> None:
@@ -117,7 +96,7 @@ def main() -> None:
         for method in METHODS:
             command = [sys.executable, __file__, "--one", method, str(size)]
             row: dict[str, float] = {}
-            for setting in ({}, {FREES_AT_ONCE: "131072"}):
+            for setting in ({}, FREES_AT_ONCE):
                 result = subprocess.run(
                     command,
                     capture_output=True,

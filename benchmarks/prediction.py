@@ -11,8 +11,8 @@ repeats, models taking turns); seconds of the network alone, its input on the de
 float32 and in bfloat16; the floating-point operations and the memory traffic of its
 convolutions in float32, as shares of what the device reaches on a large matrix product
 (TF32 on CUDA, as for convolutions) and on a large copy in the same run; and how much
-the peak of memory rises, in fresh processes. On the CPU, the whole of `superpixels` is
-timed beside scikit-image's SLIC.
+the peak of memory rises, in fresh processes (without a graphics card, on Linux only).
+On the CPU, the whole of `superpixels` is timed beside scikit-image's SLIC.
 
 With ``--figures``: what superpixels lose when the network computes in bfloat16.
 """
@@ -23,7 +23,7 @@ import argparse
 import copy
 import json
 import math
-import resource
+import os
 import subprocess
 import sys
 import time
@@ -33,6 +33,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from memory import FREES_AT_ONCE, rise_during
 from torch.utils.flop_counter import FlopCounterMode
 
 from conftest import picture
@@ -149,11 +150,10 @@ def memory_of(name: str, megapixels: float, device: str) -> str:
         torch.cuda.reset_peak_memory_stats()
         predict_affinity(image, model=model, channel_axis=-1, device=device)
         return f"{torch.cuda.max_memory_allocated() / image[..., 0].size:.0f}"
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    predict_affinity(image, model=model, channel_axis=-1, device=device)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    rise = (after - before) * 1024 / image[..., 0].size
-    return f"{rise:.0f}" if rise else "less than loading PyTorch takes"
+    rise = rise_during(
+        lambda: predict_affinity(image, model=model, channel_axis=-1, device=device)
+    )
+    return f"{rise / image[..., 0].size:.0f}"
 
 
 def main() -> None:
@@ -207,7 +207,13 @@ def main() -> None:
             alone, halved = network_seconds(model, image, device, options.repeats)
             command = [sys.executable, __file__, "--device", options.device]
             command += ["--memory", name, str(size)]
-            result = subprocess.run(command, capture_output=True, text=True, check=True)
+            result = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                check=True,
+                env=os.environ | FREES_AT_ONCE,
+            )
             print(
                 f"| {size:g} | {name} | {min(taken[name]):.3f} | {alone:.4f} "
                 f"| {halved:.4f} | {flops / 1e9:.1f} "
