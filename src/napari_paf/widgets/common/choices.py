@@ -9,6 +9,7 @@ from magicgui.widgets import ComboBox
 from napari.layers import Image, Labels
 from qtpy.QtWidgets import QFileDialog
 
+from napari_paf.widgets.common.elide import Elider
 from napari_paf.widgets.common.layers import unwrap
 
 if TYPE_CHECKING:
@@ -29,13 +30,15 @@ class ChoiceBox(ComboBox):
     """Combo box whose choices can be replaced while the value stays.
 
     ``changed`` is emitted only if the value is another one afterwards, not
-    when only the names or the order of the choices changed.
+    when only the names or the order of the choices changed. The middle of names that
+    are too long is left out.
     """
 
     def __init__(self, *, nullable: bool = False) -> None:
         self._offered: list[tuple[str, Any]] = []
         # magicgui asks again whenever the widget gets another parent.
         super().__init__(choices=lambda _: self._offered, nullable=nullable)
+        Elider(self.native)
 
     def set_choices(self, choices: Iterable[tuple[str, Any]], fallback: Any) -> None:
         """Offer other choices; take `fallback` if the value is not among them."""
