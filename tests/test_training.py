@@ -424,6 +424,19 @@ def test_checkpoints_of_something_else_are_refused(
     train([picture], checkpoint=path)
     with pytest.raises(ValueError, match="other images or arguments"):
         train([picture], checkpoint=path, seed=1)
+    image, labels = picture
+    other = small_model()
+    with torch.no_grad():
+        other.network.head.bias.add_(1)
+    for pairs, changes in (
+        ([(255 - image, labels)], {}),
+        ([(image, labels[::-1])], {}),
+        ([picture], {"unlabelled": int(labels.max())}),
+        ([picture], {"validation": [(image, labels[::-1])]}),
+        ([picture], {"init": other}),
+    ):
+        with pytest.raises(ValueError, match="other images or arguments"):
+            train(pairs, checkpoint=path, **changes)
     small_model().save(path)
     with pytest.raises(ValueError, match="not a training checkpoint"):
         train([picture], checkpoint=path)
@@ -462,6 +475,10 @@ def test_held_out_parts_do_not_overlap(picture: tuple) -> None:
         ({"learning_rate": float("nan")}, "learning_rate=nan"),
         ({"patience": 0}, "patience=0"),
         ({"device": "abacus"}, "device='abacus'"),
+        ({"device": "cuda:99"}, "device='cuda:99'"),
+        ({"learning_rate": 0}, "learning_rate=0"),
+        ({"boundary_weight": float("nan")}, "boundary_weight=nan"),
+        ({"checkpoint": "nowhere/a.safetensors"}, "no folder 'nowhere'"),
         ({"unlabelled": 9, "pairs": [(np.ones((4, 4)), np.full((4, 4), 9))]}, "label"),
         ({"pairs": []}, "pairs is empty"),
         ({"pairs": [(np.ones((4, 4)), np.ones((4, 5), int))]}, r"pairs\[0\].*fit"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -15,9 +17,10 @@ from napari_paf._files import replacing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from napari_paf.training.loop import Training
+    from napari_paf.training.sampling import Sample
 
 KEY = "napari_paf_training"
 
@@ -86,6 +89,26 @@ def read_checkpoint(path: Path, training: Training, fingerprint: Any) -> None:
     with torch.no_grad():
         for key, value in _tensors(training).items():
             value.copy_(tensors[key])
+
+
+def digest_of_sample(sample: Sample) -> str:
+    """Return what differs between samples that differ in anything."""
+    digest = hashlib.blake2b(digest_size=16)
+    for values in (sample.codes, sample.labels):
+        digest.update(f"{values.dtype.str} {values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    rest = (sample.unlabelled, sample.background_weight, sample.share)
+    digest.update(repr(rest).encode())
+    return digest.hexdigest()
+
+
+def digest_of_weights(network: nn.Module) -> str:
+    """Return what differs between networks of one kind that differ in a weight."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(value.cpu().numpy()).data)
+    return digest.hexdigest()
 
 
 def _tensors(training: Training) -> dict[str, Tensor]:

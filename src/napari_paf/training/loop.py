@@ -16,7 +16,12 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from napari_paf._progress import silent
 from napari_paf.affinity.balance import balance_of
 from napari_paf.affinity.model import AffinityModel
-from napari_paf.training.checkpoint import read_checkpoint, write_checkpoint
+from napari_paf.training.checkpoint import (
+    digest_of_sample,
+    digest_of_weights,
+    read_checkpoint,
+    write_checkpoint,
+)
 from napari_paf.training.losses import LeakageForm, affinity_loss, segmentation_aware
 from napari_paf.training.sampling import Crops, Sample, draw_crops
 from napari_paf.training.validation import (
@@ -126,14 +131,19 @@ class Training:
         self.progress = Progress()
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         # What must be the same for going on to make sense.
-        self.fingerprint = {
-            "config": repr(model.config),
-            "samples": [list(sample.codes.shape) for sample in samples],
-            "held out": [list(sample.codes.shape) for sample in held_out],
-            "augmentation": repr(augmentation),
-            "length": [schedule.steps, schedule.seconds],
-            "numbers": [batch, size, rate, loss, boundary_weight, seed],
-        }
+        self.fingerprint = (
+            {}
+            if checkpoint is None
+            else {
+                "config": repr(model.config),
+                "start": digest_of_weights(model.network),
+                "samples": [digest_of_sample(sample) for sample in samples],
+                "held out": [digest_of_sample(sample) for sample in held_out],
+                "augmentation": repr(augmentation),
+                "length": [schedule.steps, schedule.seconds],
+                "numbers": [batch, size, rate, loss, boundary_weight, seed],
+            }
+        )
         if self.checkpoint is not None and self.checkpoint.exists():
             read_checkpoint(self.checkpoint, self, self.fingerprint)
 

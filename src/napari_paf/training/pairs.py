@@ -13,6 +13,8 @@ from napari_paf.training.sources import read_source
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 HELD_OUT = 5  # one in this many images, or this fraction of each, is for validation
 
 
@@ -44,10 +46,10 @@ def as_samples(
     """
     samples = []
     for number, pair in enumerate(pairs):
-        if isinstance(pair, Sample):
-            samples.append(pair)
-            continue
         where = f"{argument}[{number}]"
+        if isinstance(pair, Sample):
+            samples.append(_labelled(pair, where))
+            continue
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(f"{where}: give a pair (image, labels).")
         try:
@@ -85,12 +87,9 @@ def as_samples(
                 f"{where}: labels of shape {labels.shape} do not fit an image of "
                 f"{image.shape[1:]} pixels with channel_axis={axis}."
             )
-        if labels.size == 0 or (
-            unlabelled is not None and (labels == unlabelled).all()
-        ):
-            raise ValueError(f"{where}: no pixel is labelled; label some.")
         labels = labels.astype(np.int64) if labels.dtype.kind == "b" else labels
-        samples.append(make_sample(image, labels, unlabelled=unlabelled))
+        sample = make_sample(image, labels, unlabelled=unlabelled)
+        samples.append(_labelled(sample, where))
     return samples
 
 
@@ -121,12 +120,36 @@ def hold_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
             index = [slice(None)] * sample.ndim
             index[axis] = part
             parts.append(sample.part(*index))
-        if all(_has_labels(part) for part in parts):
-            learning.append(parts[0])
-            validation.append(parts[1])
-        else:
+        learn, check = (_with_labels(part) for part in parts)
+        if learn is None or check is None:
             learning.append(sample)
+        else:
+            learning.append(learn)
+            validation.append(check)
     return learning, validation
+
+
+def most_labelled(sample: Sample, most: int) -> Sample:
+    """Return a box of a labelled sample, of at most `most` pixels along each axis.
+
+    Axis by axis the one in which most is labelled, of equals the first: so there are
+    labels in it, by one annotator at least. Annotators without any are left out.
+    """
+    labels = sample.labels
+    labelled: NDArray[np.bool_] = np.ones(labels.shape[1:], bool)
+    if sample.unlabelled is not None:
+        labelled = (labels != sample.unlabelled).any(axis=0)
+    box: list[slice | int] = []
+    for axis, length in enumerate(labelled.shape):
+        others = tuple(a for a in range(labelled.ndim) if a != axis)
+        before = np.concatenate([[0], np.cumsum(labelled.sum(axis=others))])
+        width = min(most, length)
+        start = int(np.argmax(before[width:] - before[:-width]))
+        box.append(slice(start, start + width))
+        labelled = np.moveaxis(np.moveaxis(labelled, axis, 0)[box[-1]], 0, axis)
+    found = _with_labels(sample.part(*box))
+    assert found is not None  # the sample has labels
+    return found
 
 
 def planes_of(samples: list[Sample], most: int | None = None) -> list[Sample]:
@@ -155,8 +178,8 @@ def planes_of(samples: list[Sample], most: int | None = None) -> list[Sample]:
             for i in range(sample.labels.shape[1 + axis]):
                 index: list[slice | int] = [slice(None)] * 3
                 index[axis] = i
-                plane = sample.part(*index)
-                if _has_labels(plane):
+                plane = _with_labels(sample.part(*index))
+                if plane is not None:
                     planes.append(plane)
         if most is not None:
             planes = planes[:: -(-len(planes) // most)]
@@ -167,9 +190,25 @@ def planes_of(samples: list[Sample], most: int | None = None) -> list[Sample]:
     return images
 
 
-def _has_labels(sample: Sample) -> bool:
+def _labelled(sample: Sample, where: str) -> Sample:
+    """Return a sample without annotators who labelled nothing, or raise if all did."""
+    found = _with_labels(sample)
+    if found is None:
+        raise ValueError(f"{where}: no pixel is labelled; label some.")
+    return found
+
+
+def _with_labels(sample: Sample) -> Sample | None:
+    """Return a sample without annotators who labelled nothing; None if all did."""
     labels = sample.labels
-    return bool(
-        labels.size
-        and (sample.unlabelled is None or (labels != sample.unlabelled).any())
-    )
+    if labels.size == 0:
+        return None
+    if sample.unlabelled is None:
+        return sample
+    pixels = tuple(range(1, labels.ndim))
+    has_some = (labels != sample.unlabelled).any(axis=pixels)
+    if has_some.all():
+        return sample
+    if not has_some.any():
+        return None
+    return dataclasses.replace(sample, labels=labels[has_some])

@@ -7,16 +7,25 @@ progress, and may stop at any event.
 from __future__ import annotations
 
 import math
+import numbers
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from napari_paf.affinity.device import choose_device
 from napari_paf.affinity.model import AffinityModel, load_model
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 from napari_paf.training.augmentation import Augmentation
 from napari_paf.training.loop import LOSSES, Training, TrainingEvent
-from napari_paf.training.pairs import as_samples, hold_out, planes_of
+from napari_paf.training.pairs import (
+    as_samples,
+    hold_out,
+    most_labelled,
+    planes_of,
+)
 from napari_paf.training.schedule import Schedule
+from napari_paf.training.validation import LARGEST
 
 if TYPE_CHECKING:
     import os
@@ -54,7 +63,7 @@ def train_affinity(
     boundary_weight: float = 8.0,
     augmentation: Augmentation | None = None,
     seed: int = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     name: str = "trained",
     should_stop: Callable[[], bool] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -108,8 +117,8 @@ def train_affinity(
     seed : int, default: 0
         The same seed gives the same model on the CPU, with the same number of
         PyTorch's threads.
-    device : str, default: "auto"
-        A torch device; "auto" is the GPU if there is one.
+    device : str or torch.device, default: "auto"
+        ``"auto"`` for CUDA if there is a card, else the CPU; or one of PyTorch's.
     name : str, default: "trained"
         Name of the resulting model.
     should_stop : callable, optional
@@ -156,8 +165,9 @@ def train_affinity(
         "batch": 1 if batch is None else batch,
         "size": 1 if size is None else size,
     }.items():
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, numbers.Integral) or value < 1:
             raise ValueError(f"{key}={value!r}: give an integer of at least 1.")
+    where = _device(device)
     if loss not in LOSSES:
         raise ValueError(f"loss={loss!r}: choose one of {', '.join(LOSSES)}.")
     if patience is not None and patience < 1:
@@ -166,6 +176,17 @@ def train_affinity(
         )
     if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
         raise ValueError(f"seconds={seconds}: give a number over 0, or None.")
+    for key, number in {
+        "learning_rate": learning_rate,
+        "boundary_weight": boundary_weight,
+    }.items():
+        if number is not None and not (math.isfinite(number) and number > 0):
+            raise ValueError(f"{key}={number}: give a number over 0.")
+    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
+        raise ValueError(
+            f"checkpoint={str(checkpoint)!r}: there is no folder "
+            f"{str(Path(checkpoint).parent)!r}; make it, or choose another."
+        )
     samples = as_samples(pairs, "pairs", channel_axis, unlabelled)
     if not samples:
         raise ValueError("pairs is empty: give at least one image with labels.")
@@ -176,6 +197,7 @@ def train_affinity(
     model = _start(init, samples, seed)
     if model.config.ndim == 2:
         samples, held_out = planes_of(samples), planes_of(held_out, MOST_HELD_OUT)
+    held_out = [most_labelled(sample, LARGEST[sample.ndim]) for sample in held_out]
     usual_batch, usual_size = USUAL_CROPS[model.config.ndim]
     batch, size = batch or usual_batch, size or usual_size
     stride = getattr(model.network, "stride", 1)
@@ -184,9 +206,8 @@ def train_affinity(
             f"batch=1 with size={size}: this network has nothing to normalise over; "
             f"give a batch of at least 2, or a size over {stride}."
         )
-    rate = learning_rate or (3e-3 if init is None else 1e-3)
-    if not (math.isfinite(rate) and rate > 0):
-        raise ValueError(f"learning_rate={rate}: give a number over 0.")
+    if learning_rate is None:
+        learning_rate = 3e-3 if init is None else 1e-3
     training = Training(
         model,
         samples,
@@ -194,12 +215,12 @@ def train_affinity(
         schedule=Schedule(steps, seconds),
         batch=batch,
         size=size,
-        rate=rate,
+        rate=learning_rate,
         loss=loss,
         boundary_weight=boundary_weight,
         augmentation=augmentation or Augmentation(),
         seed=seed,
-        device=_device(device),
+        device=where,
         name=name,
         checkpoint=checkpoint,
     )
@@ -236,12 +257,7 @@ def _start(init: Any, samples: list[Sample], seed: int) -> AffinityModel:
     return model
 
 
-def _device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(device)
-    except RuntimeError:
-        raise ValueError(
-            f"device={device!r}: choose 'auto', 'cpu' or 'cuda'."
-        ) from None
+def _device(device: str | torch.device) -> torch.device:
+    if device == "auto" and not torch.cuda.is_available():
+        return torch.device("cpu")
+    return choose_device(device)

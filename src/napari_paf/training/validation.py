@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from napari_paf.training.sampling import Sample
 
 PIXELS_PER_SUPERPIXEL = (1200, 300, 100)
-LARGEST = {2: 512, 3: 96}  # pixels along each axis of what is looked at
+LARGEST = {2: 512, 3: 96}
+"""Pixels along each axis of what is looked at, of images and volumes."""
 
 
 def superpixels_of(
@@ -75,7 +76,8 @@ def validate(
     config : dataclass instance
         The network's.
     samples : sequence of Sample
-        Their first 512 x 512 pixels are used, or 96 x 96 x 96 of a volume.
+        Each with labels, and of at most `LARGEST` pixels along each axis: larger ones
+        take too long.
     device : torch.device
     look : callable
         Called often on the way; to cancel, raise from it.
@@ -87,7 +89,6 @@ def validate(
     """
     scores = []
     for sample in samples:
-        sample = sample.part(*(slice(LARGEST[sample.ndim]),) * sample.ndim)
         prepare: Any = network.prepare_normalized
         image = prepare(decode(sample.codes))
         look()
