@@ -85,6 +85,27 @@ def test_size_of_the_pixels_is_kept(tmp_path):
     assert read_image(tmp_path / "labels.tif").size.spacing == size.spacing
 
 
+@pytest.mark.parametrize(
+    ("units", "sizes", "spacing"),
+    [
+        (("nm", "\u00b5m", "\u00b5m"), (500, 0.1, 0.1), (0.5, 0.1, 0.1)),
+        (("\u00b5m", "\u00b5m", "nm"), (0.5, 0.1, 100), (500, 100, 100)),
+        (("mm", "cm", "mm"), (2, 0.3, 3), (2, 3, 3)),
+        (("inch", "inch", "inch"), (2, 1, 1), (2, 1, 1)),
+        (("inch", "mm", "mm"), (2, 1, 1), None),  # no proportions that are known
+    ],
+)
+def test_axes_of_different_units(tmp_path, units, sizes, spacing):
+    metadata = {"axes": "ZYX"}
+    for axis, unit, size in zip("ZYX", units, sizes, strict=True):
+        metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": unit}
+    volume = np.zeros((4, 20, 30), np.uint8)
+    tifffile.imwrite(tmp_path / "a.ome.tif", volume, ome=True, metadata=metadata)
+    size = read_image(tmp_path / "a.ome.tif").size
+    assert size.spacing == (spacing and pytest.approx(spacing, rel=1e-12))
+    assert size.unit == units[2]
+
+
 # imageio leaves files open that it can't read, until they are collected.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", ["a.tif", "a.png", "a.xyz"])

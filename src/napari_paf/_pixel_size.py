@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+POWERS = {"m": 0, "cm": -2, "mm": -3, "\u00b5m": -6, "nm": -9, "\u00c5": -10, "pm": -12}
+"""Of ten, in metres: the units of length that OME files have."""
+
 
 @dataclass(frozen=True)
 class PixelSize:
@@ -45,9 +48,7 @@ def read_pixel_size(tif: Any, axes: str) -> PixelSize:
         found["Z"] = metadata.get("spacing")
         unit = str(metadata.get("unit", ""))
     elif tif.is_ome:
-        pixels = _first_ome_pixels(tif)
-        found = {axis: pixels.get(f"PhysicalSize{axis}") for axis in "XYZ"}
-        unit = str(pixels.get("PhysicalSizeXUnit", "\u00b5m"))
+        found, unit = _ome_sizes(_first_ome_pixels(tif))
     elif tif.is_shaped:
         (metadata, *_) = tif.shaped_metadata
         spacing = metadata.get("spacing")
@@ -76,6 +77,22 @@ def _first_ome_pixels(tif: Any) -> dict[str, Any]:
         "Pixels"
     ]
     return pixels
+
+
+def _ome_sizes(pixels: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the size along each axis, all in the unit of X, and that unit."""
+    units = {
+        axis: str(pixels.get(f"PhysicalSize{axis}Unit", "\u00b5m")) for axis in "XYZ"
+    }
+    found = {}
+    for axis, unit in units.items():
+        size = pixels.get(f"PhysicalSize{axis}")
+        if size is not None and unit != units["X"]:
+            if not {unit, units["X"]} <= POWERS.keys():
+                continue  # better no proportions than wrong ones
+            size = float(size) * 10.0 ** (POWERS[unit] - POWERS[units["X"]])
+        found[axis] = size
+    return found, units["X"]
 
 
 def _as_sizes(found: dict[str, Any], axes: str) -> tuple[float, ...] | None:
