@@ -131,11 +131,15 @@ def check_covers_islands(n_segments: int, n_islands: int) -> None:
 
 
 def check_balance(balance: Any) -> float:
-    """Return `balance` as a finite float of at least 0, or raise."""
+    """Return `balance` as a float from 0 to `LARGEST_BALANCE`, or raise."""
     if isinstance(balance, bool) or not isinstance(balance, numbers.Real):
-        raise TypeError(f"balance={balance!r}: give a number of at least 0.")
-    if not math.isfinite(balance) or balance < 0:
-        raise ValueError(f"balance={balance}: give a finite number of at least 0.")
+        raise TypeError(
+            f"balance={balance!r}: give a number from 0 to {LARGEST_BALANCE:.0f}."
+        )
+    if not 0 <= float(balance) <= LARGEST_BALANCE:
+        raise ValueError(
+            f"balance={balance}: give a number from 0 to {LARGEST_BALANCE:.0f}."
+        )
     return float(balance)
 
 

@@ -71,7 +71,7 @@ def superpixels(
         Name of a model (see `list_models`), path of a model file, a model, or
         ``"gradient"`` for the classical differences of intensity.
     balance : float, optional
-        How much equal sizes matter, at least 0. 0 follows the affinities alone.
+        How much equal sizes matter, from 0 to 1000. 0 follows the affinities alone.
         Default: what suits the affinities, see `suitable_balance`: for ``"default"``
         the less, the more certain the boundaries are, and 0.5 for ``"gradient"``.
     connectivity : int, optional

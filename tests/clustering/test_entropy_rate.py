@@ -240,6 +240,7 @@ def test_progress_rises_and_cancels(small_blocks, at):
         ({"n_segments": True}, TypeError, "n_segments=True"),
         ({"balance": -1}, ValueError, "balance=-1"),
         ({"balance": np.inf}, ValueError, "balance=inf"),
+        ({"balance": 1e306}, ValueError, r"balance=1e\+306: .*0 to 1000"),
         ({"balance": "much"}, TypeError, "balance='much'"),
         ({"connectivity": 3}, ValueError, "connectivity=3: choose 1"),
         ({"connectivity": None}, TypeError, "connectivity=None"),

@@ -114,6 +114,19 @@ def test_labels_writes_into_an_array(problem):
     np.testing.assert_array_equal(out, hierarchy.labels(7))
     with pytest.raises(ValueError, match="C-contiguous"):
         hierarchy.labels(7, out=out.T)
+    with pytest.raises(TypeError, match="out of dtype bool"):
+        hierarchy.labels(7, out=out.astype(bool))
+    with pytest.raises(TypeError, match="byte order"):
+        hierarchy.labels(7, out=out.astype(out.dtype.newbyteorder()))
+    most = hierarchy.n_pixels
+    small = np.zeros(hierarchy.shape, np.int8)
+    assert most > 127
+    with pytest.raises(ValueError, match=f"n_segments={most} does not fit.*uint16"):
+        hierarchy.labels(most, out=small)
+    np.testing.assert_array_equal(hierarchy.labels(7, out=small), out)
+    small.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        hierarchy.labels(7, out=small)
     for wrong in (0, hierarchy.n_pixels + 1):
         with pytest.raises(ValueError, match=f"n_segments={wrong}"):
             hierarchy.labels(wrong)

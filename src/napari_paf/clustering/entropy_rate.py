@@ -50,7 +50,7 @@ def entropy_rate_superpixels(
         Number of superpixels, from the number of islands in `mask` to the number
         of pixels. Exactly so many are returned.
     balance : float, optional
-        How much equal sizes matter, at least 0 (lambda' of [1]_). 0 follows the
+        How much equal sizes matter, from 0 to 1000 (lambda' of [1]_). 0 follows the
         affinities alone; 0.5 suits most images.
     connectivity : int, optional
         Number of axes along which neighbouring pixels may differ, from 1 (shared

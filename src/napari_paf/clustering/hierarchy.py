@@ -117,7 +117,8 @@ class SuperpixelHierarchy:
         n_segments : int
             Number of superpixels, from `n_islands` to `n_pixels`.
         out : (*shape,) C-contiguous ndarray of int, optional
-            Array to write into, instead of a new one.
+            Array to write into, instead of a new one. Its dtype must hold
+            `n_segments`.
 
         Returns
         -------
@@ -134,15 +135,32 @@ class SuperpixelHierarchy:
         check_covers_islands(n_segments, self.n_islands)
         if out is None:
             out = np.empty(self.shape, label_dtype(n_segments))
-        elif out.shape != self.shape or not out.flags.c_contiguous:
-            raise ValueError(
-                f"out of shape {out.shape}: give a C-contiguous array of shape "
-                f"{self.shape}."
-            )
+        else:
+            self._check_out(out, n_segments)
         cut_tree(
             self._absorber, self._when, self.n_pixels - n_segments, out.reshape(-1)
         )
         return out
+
+    def _check_out(self, out: NDArray[Any], n_segments: int) -> None:
+        """Raise unless labels up to `n_segments` can be written into `out`."""
+        if out.shape != self.shape or not out.flags.c_contiguous:
+            raise ValueError(
+                f"out of shape {out.shape}: give a C-contiguous array of shape "
+                f"{self.shape}."
+            )
+        if out.dtype.kind not in "iu" or not out.dtype.isnative:
+            raise TypeError(
+                f"out of dtype {out.dtype}: give an integer array in the byte order of "
+                "this machine."
+            )
+        if np.iinfo(out.dtype).max < n_segments:
+            raise ValueError(
+                f"out of dtype {out.dtype}: n_segments={n_segments} does not fit; give "
+                f"{label_dtype(n_segments)} or larger."
+            )
+        if not out.flags.writeable:
+            raise ValueError("out is read-only: give an array that can be written to.")
 
     def split(self, labels: ArrayLike, label: int) -> NDArray[Any]:
         """Return labels in which the last merge inside one superpixel is undone.
@@ -299,7 +317,7 @@ def entropy_rate_hierarchy(
     n_segments : int
         Number of superpixels for which the hierarchy is exact.
     balance : float, optional
-        How much equal sizes matter, at least 0.
+        How much equal sizes matter, from 0 to 1000.
     connectivity : int, optional
         From 1 (shared faces) to the number of spatial axes.
     mask : ([plane,] row, column) array_like of bool or int, optional
