@@ -38,6 +38,47 @@ def test_large_numbers() -> None:
     assert pixels.of([2**32 - 1]).tolist() == [3]
 
 
+close_to_each_other = st.one_of(
+    st.tuples(
+        st.just(np.uint64), st.sampled_from([2**53, 2**63 - 2, 2**64 - 4, 2**64 - 5])
+    ),
+    st.tuples(
+        st.just(np.int64),
+        st.sampled_from([2**53, 2**63 - 4, -(2**53) - 3, -(2**63), -2]),
+    ),
+)
+
+
+@given(close_to_each_other, st.data())
+def test_numbers_that_float64_confuses(
+    start: tuple[type, int], data: st.DataObject
+) -> None:
+    dtype, first = start
+    numbers = [first + k for k in range(4)]
+    images = hnp.arrays(dtype, 12, elements=st.sampled_from([0, *numbers]))
+    labels = data.draw(images)
+    pixels = SuperpixelPixels(labels.copy())
+    # As they were, then with few or many of them changed.
+    for _ in range(3):
+        for number in (*numbers, first - 1, first + 4, 2**65, -(2**65)):
+            expected = [
+                k for k, n in enumerate(labels.tolist()) if n == number and number != 0
+            ]
+            assert pixels.of([number]).tolist() == expected
+        some = data.draw(st.lists(st.integers(0, 11), max_size=12))
+        labels[some] = data.draw(images)[some]
+        pixels.update(labels)
+    painted = painted_whole(labels, labels)
+    assert painted == {n: [n] for n in sorted(set(labels.tolist()) - {0})}
+
+
+@pytest.mark.parametrize("other", [np.zeros((2, 2), np.int64), np.zeros(2, np.uint64)])
+def test_update_takes_what_fits(other: np.ndarray) -> None:
+    pixels = SuperpixelPixels(np.array([[1, 2], [3, 4]], np.uint64))
+    with pytest.raises(ValueError, match=r"give \(2, 2\) and uint64, as there were"):
+        pixels.update(other)
+
+
 @given(label_images, st.data())
 @settings(deadline=None)
 def test_pixels_after_changes(labels: np.ndarray, data: st.DataObject) -> None:

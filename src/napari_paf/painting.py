@@ -44,14 +44,25 @@ class SuperpixelPixels:
 
     def of(self, chosen: Iterable[int]) -> NDArray[np.intp]:
         """Return the flat indices of the pixels of some superpixels, rising."""
-        parts = []
-        for label in chosen:
-            at = int(np.searchsorted(self._known, label))
-            if label != 0 and at < len(self._known) and self._known[at] == label:
-                parts.append(self._order[self._starts[at] : self._starts[at + 1]])
+        places = [self._place(int(label)) for label in chosen if label != 0]
+        parts = [
+            self._order[self._starts[at] : self._starts[at + 1]]
+            for at in places
+            if at is not None
+        ]
         if not parts:
             return np.zeros(0, np.intp)
         return np.sort(np.concatenate(parts))
+
+    def _place(self, label: int) -> int | None:
+        """Return which of the known labels this is, None if it is none of them."""
+        known = self._known
+        if len(known) == 0 or not int(known[0]) <= label <= int(known[-1]):
+            return None
+        # Searched in its own type: otherwise NumPy compares some as float64, which
+        # confuses labels above 2**53.
+        at = int(np.searchsorted(known, known.dtype.type(label)))
+        return at if int(known[at]) == label else None
 
     def update(self, labels: NDArray[Any]) -> None:
         """Take over other labels of the same image; faster where few have changed.
@@ -60,7 +71,17 @@ class SuperpixelPixels:
         ----------
         labels : ndarray of int
             Of the shape and the type of those there were; they are copied.
+
+        Raises
+        ------
+        ValueError
+            If they are of another shape or type.
         """
+        if (labels.shape, labels.dtype) != (self.labels.shape, self.labels.dtype):
+            raise ValueError(
+                f"labels of shape {labels.shape} and type {labels.dtype}: give "
+                f"{self.labels.shape} and {self.labels.dtype}, as there were."
+            )
         flat, now = self.labels.reshape(-1), labels.reshape(-1)
         differ = np.flatnonzero(flat != now)
         if len(differ) > flat.size // _FEW:

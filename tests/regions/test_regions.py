@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -147,6 +148,52 @@ def test_labels_may_have_gaps_and_be_large():
     ]
 
 
+LARGE = [
+    (np.uint64, 2**53),
+    (np.uint64, 2**63 - 2),
+    (np.uint64, 2**64 - 4),
+    (np.int64, 2**53),
+    (np.int64, 2**63 - 4),
+]
+
+
+@pytest.mark.parametrize(("dtype", "start"), LARGE)
+def test_labels_that_float64_confuses_stay_apart(dtype, start):
+    labels = np.array([[start, start + 1, start + 2, start + 3]], dtype)
+    affinity = np.full((2, 1, 4), 0.9)
+    graph = regions.region_adjacency_graph(labels, affinity)
+    assert graph.label.tolist() == labels[0].tolist()
+    assert regions.merge_tree(graph).places(labels).tolist() == [[0, 1, 2, 3]]
+    apart = regions.merge_regions(labels, affinity, threshold=1.0)
+    assert apart.tolist() == [[1, 2, 3, 4]]
+    grown = regions.grow_seeds(labels, affinity, [[5, 0, 0, 6]], threshold=1.0)
+    assert grown.tolist() == [[5, 0, 0, 6]]
+
+
+@given(problems(), st.sampled_from(LARGE), st.sampled_from([0.0, 0.5]))
+def test_large_labels_are_as_good_as_small_ones(problem, large, threshold):
+    labels, affinity, rng = problem
+    dtype, start = large
+    start -= 8  # there are labels up to 8
+    renamed = np.where(labels > 0, labels.astype(dtype) + dtype(start), dtype(0))
+    merged = regions.merge_regions(labels, affinity, threshold=threshold)
+    again = regions.merge_regions(renamed, affinity, threshold=threshold)
+    np.testing.assert_array_equal(again, merged)
+    seeds = rng.integers(0, 4, labels.shape)
+    if (seeds[labels > 0] > 0).any():
+        np.testing.assert_array_equal(
+            regions.grow_seeds(renamed, affinity, seeds, threshold=threshold),
+            regions.grow_seeds(labels, affinity, seeds, threshold=threshold),
+        )
+
+
+def test_labels_keep_to_int64_where_they_fit():
+    affinity = np.full((2, 1, 2), 0.5)
+    for dtype in (bool, np.uint8, np.uint32, np.int16, np.uint64):
+        labels = np.array([[0, 1]], dtype)
+        assert regions.region_adjacency_graph(labels, affinity).label.dtype == np.int64
+
+
 def test_one_region_and_none():
     nothing = np.zeros((2, 3), int)
     affinity = np.full((2, 2, 3), 0.5)
@@ -172,6 +219,110 @@ def test_merging_can_be_cancelled():
 
     with pytest.raises(KeyboardInterrupt):
         regions.merge_regions(labels, rng.random((2, 50, 50)), progress=stop)
+
+
+def run(function, progress=None, **options):
+    """Call a function with an image of 30 regions, none of them small."""
+    labels = np.kron(np.arange(1, 31).reshape(5, 6), np.ones((20, 20), np.int64))
+    affinity = np.random.default_rng(0).random((4, *labels.shape))
+    extra = () if function is not regions.grow_seeds else (labels % 7,)
+    return function(labels, affinity, *extra, progress=progress, **options)
+
+
+FUNCTIONS = [
+    (regions.region_adjacency_graph, {}),
+    (regions.merge_regions, {}),
+    (regions.merge_regions, {"min_size": 10**6}),
+    (regions.grow_seeds, {"min_size": 10**6}),
+]
+
+
+@pytest.mark.parametrize(("function", "options"), FUNCTIONS)
+def test_progress_rises_to_1_with_every_block_of_every_channel(
+    monkeypatch, function, options
+):
+    monkeypatch.setattr("napari_paf.regions._blocks.PIXELS_PER_BLOCK", 1000)
+    reports = []
+    run(function, lambda *report: reports.append(report), **options)
+    fractions = [fraction for fraction, _ in reports]
+    assert fractions == sorted(fractions)
+    assert 0 < fractions[0] < 0.01
+    assert fractions[-1] == 1.0
+    on_borders = [f for f, text in reports if text == "finding regions that touch"]
+    assert len(set(on_borders)) >= 4 * 12  # channels, and 12000 pixels
+    gaps = np.diff(on_borders[:-1])
+    assert gaps.max() < 0.03
+    # A silent run has the same result.
+    if function is not regions.region_adjacency_graph:
+        np.testing.assert_array_equal(
+            run(function, lambda *_: None, **options), run(function, **options)
+        )
+
+
+@pytest.mark.parametrize(("function", "options"), FUNCTIONS)
+def test_every_report_can_cancel(monkeypatch, function, options):
+    monkeypatch.setattr("napari_paf.regions._blocks.PIXELS_PER_BLOCK", 3000)
+    n_reports = 0
+
+    def count(fraction, description):
+        nonlocal n_reports
+        n_reports += 1
+
+    run(function, count, **options)
+    for last in range(1, n_reports + 1):
+        left = last
+
+        def stop(fraction, description):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(function, stop, **options)
+        assert left == 0
+
+
+def test_growing_reports_where_nothing_may_merge():
+    labels = np.arange(1, 2501).reshape(50, 50)
+    graph = regions.region_adjacency_graph(labels, np.full((2, 50, 50), 0.5))
+    fractions = []
+    regions.merge_tree(graph, graph.label, progress=lambda f, _: fractions.append(f))
+    assert fractions == sorted(fractions)
+    assert len(set(fractions)) > 4
+    assert fractions[-1] == 1.0
+
+
+def test_temporaries_are_small(monkeypatch):
+    monkeypatch.setattr("napari_paf.regions._blocks.PIXELS_PER_BLOCK", 2**14)
+    labels = np.kron(np.arange(1, 65).reshape(4, 4, 4), np.ones((16, 32, 32), np.uint8))
+    labels = labels.astype(np.uint16)
+    affinity = np.zeros((3, *labels.shape), np.float16)
+    seeds = (labels == 5).astype(np.uint8)
+    tracemalloc.start()
+    try:
+        regions.grow_seeds(labels, affinity, seeds)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # The result has 2 bytes for each pixel; all else is less than 2 together.
+    assert most < 4 * labels.size
+
+
+@pytest.mark.parametrize(
+    ("seed", "error", "match"),
+    [
+        ([0.5, 1], TypeError, "seed of dtype float64: give whole numbers"),
+        ([1, 2, 3], ValueError, r"seed of shape \(3,\): give one for each of the 2"),
+        ([-1, 2], ValueError, "seed from -1 to 2: give 0 for none"),
+        ([0, 2**32], ValueError, "to 4294967296: give 0 .* up to 4294967295"),
+        (np.array([0, 2**63], np.uint64), ValueError, "to 9223372036854775808: give"),
+    ],
+)
+def test_wrong_seeds_of_regions_are_named(seed, error, match):
+    graph = regions.region_adjacency_graph([[1, 2]], np.full((2, 1, 2), 0.5))
+    with pytest.raises(error, match=match):
+        regions.merge_tree(graph, seed)
 
 
 @pytest.mark.parametrize(

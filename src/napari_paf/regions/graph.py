@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._offsets import Offset, edge_slices, neighbour_offsets
+from napari_paf._progress import Progress, part
+from napari_paf.regions._blocks import Tally, reported
+from napari_paf.regions._places import finder
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,8 @@ class RegionGraph:
 
     Attributes
     ----------
-    label : (n_regions,) ndarray of int64
-        Labels of the regions, rising; 0 is none.
+    label : (n_regions,) ndarray of int64 or uint64
+        Labels of the regions, rising; 0 is none. Of uint64 if some need it.
     size : (n_regions,) ndarray of int64
         Number of pixels of each.
     pair : (n_pairs, 2) ndarray of int64
@@ -37,14 +40,16 @@ class RegionGraph:
     ([[0, 1]], [0.2])
     """
 
-    label: NDArray[np.int64]
+    label: NDArray[np.int64] | NDArray[np.uint64]
     size: NDArray[np.int64]
     pair: NDArray[np.int64]
     border: NDArray[np.int64]
     affinity: NDArray[np.float64]
 
 
-def region_adjacency_graph(labels: ArrayLike, affinity: ArrayLike) -> RegionGraph:
+def region_adjacency_graph(
+    labels: ArrayLike, affinity: ArrayLike, *, progress: Progress | None = None
+) -> RegionGraph:
     """Return which regions of a label image touch, and the mean affinity between them.
 
     Parameters
@@ -54,6 +59,8 @@ def region_adjacency_graph(labels: ArrayLike, affinity: ArrayLike) -> RegionGrap
     affinity : (n_offsets, [plane,] row, column) array_like
         From 0 to 1, such as from `predict_affinity`: a channel for each neighbour
         offset of a connectivity. Which pixels are neighbours follows from it.
+    progress : callable, optional
+        Called as ``progress(fraction, description)``. Raise from it to cancel.
 
     Returns
     -------
@@ -76,35 +83,22 @@ def region_adjacency_graph(labels: ArrayLike, affinity: ArrayLike) -> RegionGrap
     >>> graph.border.tolist(), graph.affinity.tolist()
     ([1, 2, 1], [0.5, 0.25, 0.5])
     """
-    labels, channels = check_regions(labels, affinity)
-    label, region = _number(labels)
-    pairs, values = [], []
-    for offset, channel in zip(_offsets_of(channels), channels, strict=True):
-        first, second = edge_slices(offset)
-        one, other = region[first], region[second]
-        at = np.flatnonzero((one != other) & (one > 0) & (other > 0))
-        one, other = one.reshape(-1)[at] - 1, other.reshape(-1)[at] - 1
-        low, high = np.minimum(one, other), np.maximum(one, other)
-        pairs.append(low * len(label) + high)
-        values.append(channel[first].reshape(-1)[at])
-    codes, which, border = np.unique(
-        np.concatenate(pairs), return_inverse=True, return_counts=True
-    )
-    total = np.bincount(
-        which.reshape(-1), np.concatenate(values).astype(np.float64), len(codes)
-    )
-    low, high = np.divmod(codes, max(len(label), 1))
-    return RegionGraph(
+    labels, channels = check_regions(labels, affinity, part(progress, 0, 0.1))
+    label, size = _sizes(labels, part(progress, 0.1, 0.2))
+    codes, border, total = _borders(labels, channels, label, part(progress, 0.2, 0.95))
+    graph = RegionGraph(
         label=label,
-        size=np.bincount(region.reshape(-1), minlength=len(label) + 1)[1:],
-        pair=np.stack([low, high], axis=1),
-        border=border.astype(np.int64),
+        size=size,
+        pair=np.stack(np.divmod(codes, max(len(label), 1)), axis=1),
+        border=border,
         affinity=total / border,
     )
+    part(progress, 0, 1)(1.0, "finding regions that touch")
+    return graph
 
 
 def check_regions(
-    labels: ArrayLike, affinity: ArrayLike
+    labels: ArrayLike, affinity: ArrayLike, progress: Progress
 ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
     """Return labels and affinities as arrays that go together, or raise."""
     labels, channels = np.asarray(labels), np.asarray(affinity)
@@ -127,10 +121,11 @@ def check_regions(
             f"affinity of shape {channels.shape}: labels of shape {labels.shape} need "
             f"(n, {', '.join(map(str, labels.shape))}) with n one of {counts}."
         )
-    if not (channels.min() >= 0 and channels.max() <= 1):  # NaN fails both
+    low, high = _range(channels, progress)
+    if not (low >= 0 and high <= 1):  # NaN fails both
         raise ValueError(
-            f"affinity ranges from {channels.min():g} to {channels.max():g}: give "
-            "finite values from 0 (boundary) to 1 (same object)."
+            f"affinity ranges from {low:g} to {high:g}: give finite values from 0 "
+            "(boundary) to 1 (same object)."
         )
     return labels, channels
 
@@ -142,12 +137,49 @@ def _offsets_of(channels: NDArray[np.floating]) -> tuple[Offset, ...]:
     return most[: len(channels)]  # those of a lower connectivity come first
 
 
-def _number(
+def _range(channels: NDArray[np.floating], progress: Progress) -> tuple[float, float]:
+    """Return the lowest and the highest affinity; NaN if there is one."""
+    ends = [
+        (channels[block].min(), channels[block].max())
+        for block in reported(channels.shape, progress, "checking the affinity")
+    ]
+    return np.min([low for low, _ in ends]), np.max([high for _, high in ends])
+
+
+def _sizes(
+    labels: NDArray[np.integer], progress: Progress
+) -> tuple[NDArray[np.int64] | NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the labels in use, without 0, and how many pixels each has."""
+    sizes = Tally()
+    for block in reported(labels.shape, progress, "measuring regions"):
+        sizes.add(labels[block].reshape(-1))
+    label, size, _ = sizes.result()
+    some = slice(1 if label[0] == 0 else 0, None)
+    if int(label[-1]) > np.iinfo(np.int64).max:
+        return label[some].astype(np.uint64), size[some]
+    return label[some].astype(np.int64), size[some]
+
+
+def _borders(
     labels: NDArray[np.integer],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the labels in use, and for each pixel its place among them, from 1."""
-    label, place = np.unique(labels, return_inverse=True)
-    region = place.reshape(labels.shape).astype(np.int64)
-    if label[0] != 0:
-        return label.astype(np.int64), region + 1
-    return label[1:].astype(np.int64), region
+    channels: NDArray[np.floating],
+    label: NDArray[np.integer],
+    progress: Progress,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return the pairs of regions that touch, and for each how many pixels do.
+
+    A pair of places in `label` is one number, lower place * number of labels + higher
+    place. Last comes the sum of the affinities for each pair.
+    """
+    places_of, borders, n = finder(label), Tally(), len(channels)
+    for number, offset in enumerate(_offsets_of(channels)):
+        share = part(progress, number / n, (number + 1) / n)
+        first, second = edge_slices(offset)
+        one, other, values = labels[first], labels[second], channels[number][first]
+        for block in reported(one.shape, share, "finding regions that touch"):
+            a, b = one[block].reshape(-1), other[block].reshape(-1)
+            at = np.flatnonzero((a != b) & (a != 0) & (b != 0))
+            a, b = places_of(a[at]), places_of(b[at])
+            codes = np.minimum(a, b) * len(label) + np.maximum(a, b)
+            borders.add(codes, values[block].reshape(-1)[at])
+    return borders.result()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import numbers
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from napari_paf._progress import Progress, part
+from napari_paf.regions._agglomeration import (
+    agglomerate,
+    connected,
+    contract,
+    of_objects,
+)
+from napari_paf.regions._blocks import blocks, reported
+from napari_paf.regions._places import finder
 from napari_paf.regions.graph import RegionGraph, region_adjacency_graph
-
-REPORT_EVERY = 1000
-"""Merges between two reports of progress; some milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,13 @@ class MergeTree:
     affinity: NDArray[np.float64]
     seed: NDArray[np.int64]
 
-    def objects(self, threshold: float, min_size: int = 0) -> NDArray[np.int64]:
+    def objects(
+        self,
+        threshold: float,
+        min_size: int = 0,
+        *,
+        progress: Progress | None = None,
+    ) -> NDArray[np.int64]:
         """Return the object of every region.
 
         Parameters
@@ -58,6 +66,8 @@ class MergeTree:
         min_size : int, optional
             Objects of fewer pixels then join the neighbour that they are tied to most
             strongly, the strongest ties first. Those without a neighbour stay.
+        progress : callable, optional
+            Called as ``progress(fraction, description)``. Raise from it to cancel.
 
         Returns
         -------
@@ -65,14 +75,16 @@ class MergeTree:
             Without seeds, from 1 in the order of the objects' first regions; with
             seeds, the seed that an object has, or 0.
         """
-        seeds = self.seed
-        found = _connected(len(seeds), self.pair[self.affinity >= threshold])
+        seeds, report = self.seed, part(progress, 0, 1)
+        found = connected(len(seeds), self.pair[self.affinity >= threshold])
         if min_size > 1 and len(seeds):
-            graph = _contract(self.graph, found)
-            pairs, _ = _agglomerate(graph, _of_objects(seeds, found), min_size)
-            found = _connected(len(graph.label), pairs)[found]
+            graph = contract(self.graph, found)
+            owner = of_objects(seeds, found)
+            pairs, _ = agglomerate(graph, owner, min_size, report)
+            found = connected(len(graph.label), pairs)[found]
+        report(1.0, "joining small objects")
         if seeds.any():
-            return _of_objects(seeds, found)[found]
+            return of_objects(seeds, found)[found]
         return found + 1
 
     def places(self, labels: ArrayLike) -> NDArray[np.int32]:
@@ -89,12 +101,18 @@ class MergeTree:
             As large as `labels`; one beyond the last region where these are 0.
         """
         labels = np.asarray(labels)
-        places = np.searchsorted(self.graph.label, labels).astype(np.int32)
-        places[labels == 0] = len(self.graph.label)
+        places, places_of = np.empty(labels.shape, np.int32), finder(self.graph.label)
+        for block in blocks(labels.shape):
+            places[block] = places_of(labels[block])
         return places
 
     def paint(
-        self, labels: ArrayLike, threshold: float, min_size: int = 0
+        self,
+        labels: ArrayLike,
+        threshold: float,
+        min_size: int = 0,
+        *,
+        progress: Progress | None = None,
     ) -> NDArray[np.unsignedinteger]:
         """Return the label image of the objects.
 
@@ -102,7 +120,7 @@ class MergeTree:
         ----------
         labels : ndarray of int
             The regions that the tree was made of.
-        threshold, min_size
+        threshold, min_size, progress
             As in `objects`.
 
         Returns
@@ -110,10 +128,18 @@ class MergeTree:
         objects : ndarray of uint16 or uint32
             As large as `labels`; 0 where these are.
         """
-        objects = np.append(self.objects(threshold, min_size), 0)
+        labels = np.asarray(labels)
+        joining, report = part(progress, 0, 0.5), part(progress, 0.5, 1)
+        objects = np.append(self.objects(threshold, min_size, progress=joining), 0)
         small = objects.max() <= np.iinfo(np.uint16).max
         table = objects.astype(np.uint16 if small else np.uint32)
-        return np.asarray(table[self.places(labels)])
+        painted, places_of = (
+            np.empty(labels.shape, table.dtype),
+            finder(self.graph.label),
+        )
+        for block in reported(labels.shape, report, "painting objects"):
+            painted[block] = table[places_of(labels[block])]
+        return painted
 
 
 def merge_regions(
@@ -175,8 +201,10 @@ def merge_regions(
     array([[1, 1, 2, 2]], dtype=uint16)
     """
     threshold, min_size = check_threshold(threshold), check_min_size(min_size)
-    graph = region_adjacency_graph(labels, affinity)
-    return merge_tree(graph, progress=progress).paint(labels, threshold, min_size)
+    labels = np.asarray(labels)
+    graph = region_adjacency_graph(labels, affinity, progress=part(progress, 0, 0.4))
+    tree = merge_tree(graph, progress=part(progress, 0.4, 0.9))
+    return tree.paint(labels, threshold, min_size, progress=part(progress, 0.9, 1))
 
 
 def check_threshold(threshold: Any) -> float:
@@ -214,13 +242,19 @@ def merge_tree(
     graph : RegionGraph
         Which regions touch.
     seed : (n_regions,) array_like of int, optional
-        The seed of each region, 0 for none. Objects of different seeds never merge.
+        The seed of each region, 0 for none, up to 2**32 - 1. Objects of different
+        seeds never merge.
     progress : callable, optional
         Called as ``progress(fraction, description)``. Raise from it to cancel.
 
     Returns
     -------
     tree : MergeTree
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `seed` does not fit; the message says what to do.
 
     Notes
     -----
@@ -236,98 +270,24 @@ def merge_tree(
     >>> merge_tree(graph, [5, 0, 6]).affinity.tolist()  # 5 and 6 stay apart
     [0.9]
     """
-    seeds = np.zeros(len(graph.label), np.int64)
-    if seed is not None:
-        seeds[:] = seed
-    pairs, affinities = _agglomerate(graph, seeds, None, progress)
+    n = len(graph.label)
+    seeds = np.zeros(n, np.int64) if seed is None else _check_seed(seed, n)
+    pairs, affinities = agglomerate(graph, seeds, None, part(progress, 0, 1))
     return MergeTree(graph, pairs, affinities, seeds)
 
 
-def _agglomerate(
-    graph: RegionGraph,
-    seed: NDArray[np.int64],
-    enough: int | None,
-    progress: Progress | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Merge the most strongly tied objects, again and again, and return the merges.
-
-    Objects never merge if they have different seeds, or if both have `enough` pixels.
-    """
-    report = part(progress, 0, 1)
-    n = len(graph.label)
-    owner, size = seed.tolist(), graph.size.tolist()
-    ties: list[dict[int, tuple[float, int]]] = [{} for _ in range(n)]
-    total = (graph.affinity * graph.border).tolist()
-    pair, borders = graph.pair.tolist(), graph.border.tolist()
-    for (a, b), tie in zip(pair, zip(total, borders, strict=True), strict=True):
-        ties[a][b] = ties[b][a] = tie
-    # Entries go out of date, and are skipped when they come out.
-    queue = [(-ties[a][b][0] / ties[a][b][1], a, b) for a, b in pair]
-    heapify(queue)
-    pairs: list[tuple[int, int]] = []
-    affinities: list[float] = []
-    while queue:
-        negative, a, b = heappop(queue)
-        tie = ties[a].get(b)
-        if tie is None or -tie[0] / tie[1] != negative:
-            continue
-        if (owner[a] and owner[b] and owner[a] != owner[b]) or (
-            enough is not None and size[a] >= enough and size[b] >= enough
-        ):
-            del ties[a][b], ties[b][a]  # and so for ever: sizes only grow
-            continue
-        pairs.append((a, b))
-        affinities.append(-negative)
-        if len(ties[a]) < len(ties[b]):
-            a, b = b, a
-        owner[a] = owner[a] or owner[b]
-        size[a] += size[b]
-        del ties[a][b], ties[b][a]
-        for c, (sum_b, border_b) in ties[b].items():
-            sum_a, border_a = ties[a].get(c, (0.0, 0))
-            tie = (sum_a + sum_b, border_a + border_b)
-            ties[a][c] = ties[c][a] = tie
-            del ties[c][b]
-            heappush(queue, (-tie[0] / tie[1], min(a, c), max(a, c)))
-        ties[b] = {}
-        if len(pairs) % REPORT_EVERY == 0:
-            report(len(pairs) / n, "merging regions")
-    # Rounding can make a mean rise in its last bit.
-    falling = np.minimum.accumulate(np.array(affinities, np.float64))
-    return np.array(pairs, np.int64).reshape(-1, 2), falling
-
-
-def _connected(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return what each of `n` things is connected to: numbers in order of the first."""
-    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (n, n))
-    _, found = connected_components(links, directed=False)
-    _, first, which = np.unique(found, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return np.asarray(rank[which])
-
-
-def _of_objects(seed: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the seed of every object; those of its regions are all the same."""
-    seeds = np.zeros(found.max(initial=-1) + 1, np.int64)
-    np.maximum.at(seeds, found, seed)
-    return seeds
-
-
-def _contract(graph: RegionGraph, found: NDArray[np.int64]) -> RegionGraph:
-    """Return the graph of objects, from that of the regions they are made of."""
-    n = int(found.max(initial=-1)) + 1
-    ends = np.sort(found[graph.pair], axis=1)
-    between = ends[:, 0] != ends[:, 1]
-    codes, which = np.unique(
-        ends[between, 0] * n + ends[between, 1], return_inverse=True
-    )
-    border = np.bincount(which, graph.border[between], len(codes))
-    total = (graph.affinity * graph.border)[between]
-    return RegionGraph(
-        label=np.arange(1, n + 1),
-        size=np.bincount(found, graph.size, n).astype(np.int64),
-        pair=np.stack(np.divmod(codes, max(n, 1)), axis=1),
-        border=border.astype(np.int64),
-        affinity=np.bincount(which, total, len(codes)) / border,
-    )
+def _check_seed(seed: ArrayLike, n: int) -> NDArray[np.int64]:
+    """Return the seeds of `n` regions as int64, or raise."""
+    seeds, most = np.asarray(seed), np.iinfo(np.uint32).max
+    if seeds.dtype.kind not in "biu" and seeds.size:
+        raise TypeError(f"seed of dtype {seeds.dtype}: give whole numbers.")
+    if seeds.shape != (n,):
+        raise ValueError(
+            f"seed of shape {seeds.shape}: give one for each of the {n} regions."
+        )
+    if n and (seeds.min() < 0 or seeds.max() > most):
+        raise ValueError(
+            f"seed from {seeds.min()} to {seeds.max()}: give 0 for none, and labels "
+            f"up to {most}."
+        )
+    return seeds.astype(np.int64)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_paf._progress import Progress
+from napari_paf._progress import Progress, part
+from napari_paf.regions._blocks import Tally, reported
+from napari_paf.regions._places import finder
 from napari_paf.regions.graph import RegionGraph, region_adjacency_graph
 from napari_paf.regions.merge import check_min_size, check_threshold, merge_tree
+
+SEEDS = 2**32
+"""Seeds are labels below this, so that region and seed fit into one number."""
 
 
 def grow_seeds(
@@ -31,7 +36,8 @@ def grow_seeds(
     affinity : (n_offsets, [plane,] row, column) array_like
         From 0 to 1, such as from `predict_affinity`.
     seeds : ([plane,] row, column) array_like of int
-        Labels of the objects on some pixels of each, 0 elsewhere; strokes will do.
+        Labels of the objects on some pixels of each, up to 2**32 - 1, 0 elsewhere;
+        strokes will do.
         A region belongs to the seed that has most pixels in it.
     threshold : float, optional
         Grow only over borders with at least this mean affinity.
@@ -61,13 +67,18 @@ def grow_seeds(
     array([[7, 7, 5, 5]], dtype=uint16)
     """
     threshold, min_size = check_threshold(threshold), check_min_size(min_size)
-    graph = region_adjacency_graph(labels, affinity)
-    seed = seeds_of_regions(graph, labels, seeds)
-    return merge_tree(graph, seed, progress=progress).paint(labels, threshold, min_size)
+    labels = np.asarray(labels)
+    graph = region_adjacency_graph(labels, affinity, progress=part(progress, 0, 0.4))
+    seed = seeds_of_regions(graph, labels, seeds, part(progress, 0.4, 0.45))
+    tree = merge_tree(graph, seed, progress=part(progress, 0.45, 0.9))
+    return tree.paint(labels, threshold, min_size, progress=part(progress, 0.9, 1))
 
 
 def seeds_of_regions(
-    graph: RegionGraph, labels: ArrayLike, seeds: ArrayLike
+    graph: RegionGraph,
+    labels: ArrayLike,
+    seeds: ArrayLike,
+    progress: Progress | None = None,
 ) -> NDArray[np.int64]:
     """Return the seed of each region: the one with most pixels in it, 0 for none.
 
@@ -81,21 +92,26 @@ def seeds_of_regions(
             f"seeds of shape {seeds.shape}: give one for each pixel of the labels, "
             f"{labels.shape}."
         )
-    at = np.flatnonzero((seeds.reshape(-1) > 0) & (labels.reshape(-1) > 0))
-    if len(at) == 0:
+    pixels, places_of = Tally(), finder(graph.label)
+    for block in reported(labels.shape, part(progress, 0, 1), "looking for seeds"):
+        region, seed = labels[block].reshape(-1), seeds[block].reshape(-1)
+        at = np.flatnonzero((seed > 0) & (region > 0))
+        _check_largest(seed[at])
+        pixels.add(places_of(region[at]) * SEEDS + seed[at].astype(np.int64))
+    codes, counts, _ = pixels.result()
+    if len(codes) == 0:
         raise ValueError(
             "seeds are 0 on every region: label some pixels of each object."
         )
-    place = np.searchsorted(graph.label, labels.reshape(-1)[at])
-    values, which = np.unique(seeds.reshape(-1)[at], return_inverse=True)
-    if values[-1] > np.iinfo(np.uint32).max:
-        raise ValueError(
-            f"seeds up to {values[-1]}: give labels up to {np.iinfo(np.uint32).max}."
-        )
-    codes, counts = np.unique(place * len(values) + which, return_counts=True)
-    region, value = np.divmod(codes, len(values))
-    seed = np.zeros(len(graph.label), np.int64)
+    place, value = np.divmod(codes, SEEDS)
+    seed_of = np.zeros(len(graph.label), np.int64)
     # From the fewest pixels to the most, the lowest seed last: the last one stays.
-    for i in np.lexsort((-value, counts)):
-        seed[region[i]] = values[value[i]]
-    return seed
+    order = np.lexsort((-value, counts))
+    seed_of[place[order]] = value[order]
+    return seed_of
+
+
+def _check_largest(seeds: NDArray[np.integer]) -> None:
+    """Raise where labels of seeds are too large for a label image of 32 bits."""
+    if seeds.size and seeds.max() >= SEEDS:
+        raise ValueError(f"seeds up to {seeds.max()}: give labels up to {SEEDS - 1}.")

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from napari_paf.widgets.common.layers import Index
     from napari_paf.widgets.common.plane import Plane
 
-_SHARE_OF_PREDICTING = 0.8  # of the progress bar
+# Of the progress bar.
+_SHARE_OF_PREDICTING = 0.8
+_SHARE_UP_TO_MERGING = 0.95
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,11 @@ class ObjectsRequest:
                 device=self.record["device"],
                 progress=part(share, 0, _SHARE_OF_PREDICTING),
             )
-            graph = region_adjacency_graph(regions, affinity)
+            graph = region_adjacency_graph(
+                regions,
+                affinity,
+                progress=part(share, _SHARE_OF_PREDICTING, _SHARE_UP_TO_MERGING),
+            )
             seed = None
             if seeds is not None:
                 marks = all_seeds[number]
@@ -145,7 +151,7 @@ class ObjectsRequest:
                 else:
                     regions = np.zeros_like(regions)
             tree = merge_tree(
-                graph, seed, progress=part(share, _SHARE_OF_PREDICTING, 1)
+                graph, seed, progress=part(share, _SHARE_UP_TO_MERGING, 1)
             )
             trees.append(tree)
             places.append(tree.places(regions))
