@@ -66,6 +66,26 @@ def test_segment_never_replaces_what_it_reads(read, tmp_path):
     assert given.read_bytes() == before
 
 
+@pytest.mark.parametrize("read", ["image", "recorded", "mask"])
+def test_replay_never_replaces_what_it_reads(read, tmp_path):
+    given, other = tmp_path / "given.tif", tmp_path / "other.tif"
+    for path in (given, other):
+        tifffile.imwrite(path, np.ones((20, 24), np.uint8))
+    before = given.read_bytes()
+    record = tmp_path / "record.json"
+    noted = {"n_segments": 4}
+    if read == "recorded":
+        noted["image_path"] = str(given)
+    record.write_text(json.dumps(noted))
+    options = {
+        "image": ["--image", given],
+        "recorded": [],
+        "mask": ["--image", other, "--mask", given],
+    }[read]
+    assert "another name" in refusal("replay", record, given, *options)
+    assert given.read_bytes() == before
+
+
 def test_segment_with_everything(tmp_path):
     rng = np.random.default_rng(0)
     volume = rng.integers(0, 4000, (2, 5, 16, 18)).astype(np.uint16)
@@ -169,9 +189,29 @@ def test_models(tmp_path):
     assert load_model(tmp_path / "mine.safetensors").offsets == tuple(
         tuple(offset) for offset in card["offsets"]
     )
+    before = (tmp_path / "mine.safetensors").read_bytes()
+    again = ("models", "export", "default", tmp_path / "mine.safetensors")
+    (tmp_path / "mine.safetensors").write_bytes(b"mine")
+    assert "--overwrite" in refusal(*again)
+    assert (tmp_path / "mine.safetensors").read_bytes() == b"mine"
+    run(*again, "--overwrite")
+    assert (tmp_path / "mine.safetensors").read_bytes() == before
     assert "nonesuch" in refusal("models", "show", "nonesuch")
     (tmp_path / "broken.safetensors").write_bytes(b"broken")
     assert "broken" in refusal("models", "show", tmp_path / "broken.safetensors")
+
+
+def test_a_broken_model_does_not_hide_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_paf.list_models", lambda: ["broken", "default"])
+    load = load_model
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"broken")
+    monkeypatch.setattr(
+        "napari_paf.load_model", lambda name: load(broken if name == "broken" else name)
+    )
+    result = run("models")
+    assert "default" in result.stdout
+    assert "not a safetensors file" in result.stderr
 
 
 def test_models_import(shared_dir, tmp_path):
@@ -205,6 +245,24 @@ def test_evaluate(tmp_path):
     assert "Means over 1 images" in quick.stdout
     assert "none of the files" in refusal("evaluate", tmp_path)
     assert "n_segments='x'" in refusal("evaluate", tmp_path / "images", "-n", "x")
+    # Before any work starts.
+    table.unlink()
+    for wrong, said in (
+        (["--csv", tmp_path / "nowhere" / "a.csv"], "no folder"),
+        (["--csv", tmp_path], "is a folder"),
+        (["--plots", tmp_path / "images" / "0.npz"], "is a file"),
+        (["--methods", "slic,slik", "--csv", table], "slik"),
+        (["-n", "0"], "n_segments=0"),
+        (["--pixels-per-segment", "0"], "pixels_per_segment=0"),
+    ):
+        assert said in refusal("evaluate", tmp_path / "images", *wrong)
+    assert not table.exists()
+    # What was measured before an error is kept.
+    large = ["--methods", "gradient,slic", "-n", "10,99999", "--csv", table]
+    ended = run("evaluate", tmp_path / "images", *large, code=2)
+    assert "99999" in ended.stderr and "Means over 1 images" in ended.stdout
+    rows = list(csv.DictReader(table.read_text("utf-8").splitlines()))
+    assert [row["n_asked"] for row in rows] == ["10"]
 
 
 def test_help_is_instant():

@@ -108,13 +108,17 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
     return image.data
 
 
-def check_label_path(path: str | os.PathLike[str]) -> Path:
+def check_label_path(
+    path: str | os.PathLike[str], *sources: str | os.PathLike[str] | None
+) -> Path:
     """Return the path if labels can be written there, before any work starts.
 
     Parameters
     ----------
     path : path-like
         Must end in ``.tif`` or ``.tiff``.
+    *sources : path-like or None
+        Files that are read: the labels must not replace one of them.
 
     Returns
     -------
@@ -133,6 +137,12 @@ def check_label_path(path: str | os.PathLike[str]) -> Path:
         raise IsADirectoryError(f"{path} is a folder; give the name of a file.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it.")
+    for source in sources:
+        if source is not None and path.exists() and Path(source).exists():
+            if path.samefile(source):
+                raise ValueError(
+                    f"{path} is a file to read from; give the labels another name."
+                )
     return path
 
 

@@ -145,11 +145,51 @@ def compare(
 
     Raises
     ------
-    ValueError
-        If an example does not hold an image and its ground truth.
+    TypeError, ValueError
+        At once, if there is no such method or number; later, if an example does not
+        hold an image and its ground truth, or has fewer pixels than asked for.
     """
-    report = progress or silent
     counts = tuple(n_segments)
+    for name, values in (
+        ("n_segments", counts),
+        ("pixels_per_segment", (pixels_per_segment,)),
+    ):
+        for value in values:
+            if value is not None and value < 1:
+                raise ValueError(f"{name}={value}: give integers of at least 1.")
+    for method in methods:
+        _check_method(method)
+    return _compare(
+        examples,
+        methods,
+        counts,
+        pixels_per_segment=pixels_per_segment,
+        background=background,
+        unlabelled=unlabelled,
+        device=device,
+        report=progress or silent,
+    )
+
+
+def _check_method(method: str) -> None:
+    """Raise if there is no method of this name here."""
+    if method not in baselines():
+        from napari_paf.affinity.predict import resolve_model
+
+        resolve_model(method)
+
+
+def _compare(
+    examples: Sequence[Example],
+    methods: Sequence[str],
+    counts: tuple[int, ...],
+    *,
+    pixels_per_segment: int | None,
+    background: int | None,
+    unlabelled: int | None,
+    device: str,
+    report: Progress,
+) -> Iterator[dict[str, Any]]:
     for i, example in enumerate(examples):
         image, truth = example.read()
         n_pixels = math.prod(image.shape[:2])

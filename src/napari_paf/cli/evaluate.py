@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -75,25 +75,50 @@ def evaluate(
     Prints the means over the images. Methods that can't be asked for a number of
     superpixels are searched to it.
     """
-    from napari_paf.evaluation import compare, find_examples, summarize, write_csv
+    from napari_paf.evaluation import compare, find_examples
 
-    if plots is not None:
-        from napari_paf.cli._plots import check_matplotlib
-
-        check_matplotlib()
+    _check_outputs(csv, plots)
     examples = find_examples(images, truths)[::every]
-    with progress_bar() as progress:
-        rows = list(
-            compare(
-                examples,
-                methods.split(","),
-                _integers(n_segments),
-                pixels_per_segment=pixels_per_segment,
-                unlabelled=unlabelled,
-                device=device,
-                progress=progress,
+    rows: list[dict[str, Any]] = []
+    try:
+        with progress_bar() as progress:
+            rows.extend(
+                compare(
+                    examples,
+                    methods.split(","),
+                    _integers(n_segments),
+                    pixels_per_segment=pixels_per_segment,
+                    unlabelled=unlabelled,
+                    device=device,
+                    progress=progress,
+                )
             )
+    finally:
+        if rows:  # what was measured before an error is not lost
+            _show(rows, csv, plots)
+
+
+def _check_outputs(csv: Path | None, plots: Path | None) -> None:
+    """Raise, before any work, if the results could not be written."""
+    if csv is not None and csv.is_dir():
+        raise IsADirectoryError(f"csv={str(csv)!r} is a folder; give a file.")
+    if csv is not None and not csv.parent.is_dir():
+        raise FileNotFoundError(
+            f"csv={str(csv)!r}: there is no folder {str(csv.parent)!r}; make it."
         )
+    if plots is None:
+        return
+    if plots.exists() and not plots.is_dir():
+        raise NotADirectoryError(f"plots={str(plots)!r} is a file; give a folder.")
+    from napari_paf.cli._plots import check_matplotlib
+
+    check_matplotlib()
+
+
+def _show(rows: list[dict[str, Any]], csv: Path | None, plots: Path | None) -> None:
+    """Write and print what was measured."""
+    from napari_paf.evaluation import summarize, write_csv
+
     means = summarize(rows)
     if csv is not None:
         write_csv(rows, csv)
@@ -103,7 +128,8 @@ def evaluate(
 
         for path in plot_measures(means, plots):
             messages.print(f"{path} written", markup=False)
-    table = Table(title=f"Means over {len(examples)} images")
+    n_images = len({row["image"] for row in rows})
+    table = Table(title=f"Means over {n_images} images")
     columns = [key for key in SHOWN if key in means[0]]
     for key in columns:
         table.add_column(SHOWN[key], justify="left" if key == "method" else "right")

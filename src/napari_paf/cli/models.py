@@ -17,6 +17,7 @@ Name = Annotated[str, typer.Argument(help="Name of a model, or path of its file.
 
 
 @models.callback(invoke_without_command=True)
+@plain_errors
 def list_all(context: typer.Context) -> None:
     """List the models, where no other command is given."""
     if context.invoked_subcommand is not None:
@@ -25,7 +26,11 @@ def list_all(context: typer.Context) -> None:
 
     table = Table("name", "kind", "channels", "parameters")
     for name in list_models():
-        model = load_model(name)
+        try:
+            model = load_model(name)
+        except (OSError, ValueError) as error:
+            messages.print(f"{name}: {error}", markup=False, soft_wrap=True)
+            continue
         n_parameters = sum(p.numel() for p in model.network.parameters())
         config = model.config
         table.add_row(
@@ -56,10 +61,17 @@ def show(model: Name) -> None:
 def export(
     model: Name,
     path: Annotated[Path, typer.Argument(help=".safetensors file to write.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there.")
+    ] = False,
 ) -> None:
     """Write a model to a file."""
     from napari_paf import load_model
 
+    if path.exists() and not overwrite:
+        raise ValueError(
+            f"{path} is there already; choose another name, or give --overwrite."
+        )
     load_model(model).save(path)
     messages.print(f"{path} written", markup=False)
 

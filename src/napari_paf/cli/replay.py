@@ -44,6 +44,7 @@ def replay(
         raise ValueError(
             f"{record} names no image file; give the image with --image FILE."
         )
+    check_label_path(labels, path, mask)
     source = read_image(path)
     inside = None if mask is None else read_labels(mask)
     with progress_bar() as progress:

@@ -21,7 +21,7 @@ def segment(
     balance: Annotated[
         float | None,
         typer.Option(
-            help="How much equal sizes matter, at least 0. Default: what suits the "
+            help="How much equal sizes matter, from 0 to 1000. Default: what suits the "
             "image."
         ),
     ] = None,
@@ -62,10 +62,7 @@ def segment(
         write_labels,
     )
 
-    check_label_path(labels)
-    for given in (image, mask):
-        if given is not None and labels.exists() and given.exists():
-            _check_apart(labels, given)
+    check_label_path(labels, image, mask)
     source = read_image(image)
     inside = None if mask is None else read_labels(mask)
     with progress_bar() as progress:
@@ -88,13 +85,6 @@ def segment(
         progress(1, f"Writing {labels.name}")
         write_labels(labels, result, source.size)
     messages.print(f"{n_segments} superpixels in {labels}", markup=False)
-
-
-def _check_apart(labels: Path, given: Path) -> None:
-    if labels.samefile(given):
-        raise ValueError(
-            f"{labels} is a file to read from; give the labels another name."
-        )
 
 
 def _numbers(text: str) -> tuple[float, ...]:
