@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from napari.layers import Labels
 from qtpy.QtWidgets import QApplication, QDockWidget
 
 import napari_paf
@@ -21,6 +22,7 @@ from napari_paf.widgets.objects.texts import (
     NO_SUPERPIXELS,
     NOTHING_TO_COPY,
     OTHER_SHAPE,
+    OTHERS_CHOSEN,
 )
 
 ROWS, COLUMNS = np.indices((24, 32))
@@ -364,3 +366,60 @@ def test_every_control_says_what_it_does(open_objects):
         assert len(getattr(widget, name).tooltip) > 20
     assert widget.run_button.toolTip()
     assert widget.copy_button.toolTip()
+
+
+def test_the_slider_leaves_the_objects_of_others_alone(open_objects, run, qtbot):
+    viewer, superpixels, widget = open_objects(squares())
+    run(widget)
+    made, said = layer_of(viewer), widget.message
+    before = made.data.copy()
+    first = widget.labels_layer.value
+    viewer.add_image(squares(4), name="other")
+    superpixels.image_layer.value = viewer.layers["other"]
+    run(superpixels)
+    qtbot.waitUntil(lambda: len(widget.labels_layer.choices) == 2)
+    widget.labels_layer.value = viewer.layers["other superpixels"]
+    assert widget.message == OTHERS_CHOSEN
+    widget.threshold.value = 0
+    qtbot.wait(50)
+    np.testing.assert_array_equal(made.data, before)
+    assert widget.message == OTHERS_CHOSEN
+    # With those of the last run chosen again, it goes on.
+    widget.threshold.value = 0.06
+    widget.labels_layer.value = first
+    assert widget.message == said
+    widget.threshold.value = 0
+    qtbot.waitUntil(lambda: (made.data != before).any())
+
+
+def test_seeds_chosen_after_a_run_need_another(open_objects, run, qtbot):
+    viewer, _, widget = open_objects(squares())
+    run(widget)
+    before = layer_of(viewer).data.copy()
+    seeds = viewer.add_labels(np.eye(24, 32, dtype=np.uint8), name="marks")
+    widget.seeds_layer.value = seeds
+    assert widget.message == OTHERS_CHOSEN
+    widget.threshold.value = 0
+    qtbot.wait(50)
+    np.testing.assert_array_equal(layer_of(viewer).data, before)
+
+
+def test_a_duplicate_is_the_users_own(open_objects, run):
+    viewer, superpixels, widget = open_objects(squares())
+    run(widget)
+    for name, again in (
+        ("image 0 objects", widget),
+        ("image 0 superpixels", superpixels),
+    ):
+        layer = viewer.layers[name]
+        copy = Labels(layer.data.copy(), metadata=dict(layer.metadata), name="my own")
+        viewer.add_layer(copy)
+        copy.data[:3, :3] = 99
+        layer.data[5:9, 5:9] = 77
+        kept = copy.data.copy()
+        n_layers = len(viewer.layers)
+        run(again)
+        np.testing.assert_array_equal(copy.data, kept)
+        assert (layer.data[5:9, 5:9] != 77).all()
+        assert len(viewer.layers) == n_layers
+        viewer.layers.remove(copy)

@@ -310,3 +310,32 @@ def test_masks_of_a_stack_follow_the_planes(open_widget, run):
     run(widget, timeout=120_000)
     data = viewer.layers["image 0 superpixels"].data
     np.testing.assert_array_equal(data > 0, mask > 0)
+
+
+def test_neighbours_in_volumes_are_remembered(open_widget):
+    viewer, widget = open_widget(noise(4, 12, 14))
+    widget.extent.value = "volume"
+    widget.connectivity.value = 3
+    viewer.window.remove_dock_widget("all")
+    _, again = viewer.window.add_plugin_dock_widget("napari-paf", "Superpixels")
+    again.extent.value = "plane"
+    assert again.connectivity.value == 2  # the most there is in a plane
+    again.extent.value = "volume"
+    assert again.connectivity.value == 3
+
+
+def test_the_same_part_again_can_be_undone(open_widget, run):
+    viewer, widget = open_widget(noise(40, 50))
+    shapes = viewer.add_shapes([[[5, 6], [5, 36], [30, 36], [30, 6]]], name="part")
+    widget.model.value = "gradient"
+    widget.region.value = shapes
+    widget.n_segments.value = 20
+    run(widget)
+    made = viewer.layers["image 0 superpixels"]
+    made.data_setitem((np.array([3]), np.array([4])), 17)
+    edited = made.data.copy()
+    widget.connectivity.value = 1
+    run(widget)
+    assert (made.data != edited).any()
+    made.undo()
+    np.testing.assert_array_equal(made.data, edited)

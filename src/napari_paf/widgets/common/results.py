@@ -54,14 +54,27 @@ class Source:
         return cls(layer, plane, layer.name, placement(layer))
 
 
+def mark_as_own(layer: Labels) -> None:
+    """Note in the record of a layer that it is the one, and no copy of it."""
+    record = {**layer.metadata[KEY], "layer_id": str(layer.unique_id)}
+    layer.metadata = {**layer.metadata, KEY: record}
+
+
+def is_a_copy(layer: Labels) -> bool:
+    """Return whether the user has duplicated a result: a copy is never written to."""
+    own = str(layer.unique_id)
+    return bool(layer.metadata[KEY].get("layer_id", own) != own)
+
+
 def results_of(viewer: Viewer, image: Image) -> list[Labels]:
-    """Return the layers made from an image layer, the newest last."""
+    """Return the layers made from an image layer, without copies, the newest last."""
     own = [
         layer
         for layer in viewer.layers
         if isinstance(layer, Labels)
         and isinstance(layer.metadata.get(KEY), dict)
         and layer.metadata[KEY].get("image_layer_id") == str(image.unique_id)
+        and not is_a_copy(unwrap(layer))
     ]
     return sorted(own, key=lambda layer: str(layer.metadata[KEY].get("finished")))
 
@@ -80,8 +93,31 @@ def put_superpixels(
 
     `changed` says that the pixels were seen to change during the run. Returns
     the layer and what the user should know, if anything. Must be called in the
-    window's thread.
+    the window's thread.
     """
+    layer, remark = _put(
+        viewer,
+        source,
+        superpixels,
+        record,
+        changed=changed,
+        keep_previous=keep_previous,
+        outlines=outlines,
+    )
+    mark_as_own(layer)
+    return layer, remark
+
+
+def _put(
+    viewer: Viewer,
+    source: Source,
+    superpixels: NDArray[Any],
+    record: dict[str, Any],
+    *,
+    changed: bool,
+    keep_previous: bool,
+    outlines: bool,
+) -> tuple[Labels, str]:
     image, plane = source.layer, source.plane
     remark, place = _what_happened(viewer, source, changed)
     place = at_level(place, plane.zoom)
@@ -133,8 +169,13 @@ def _put_part(
     )
     place = moved(place, origin)
     for target in reversed(earlier):
-        if target.metadata[KEY].get("window") and isinstance(target.data, np.ndarray):
-            target.data = data
+        window = target.metadata[KEY].get("window")
+        if window and isinstance(target.data, np.ndarray):
+            if window == record["window"] and target.data.shape == data.shape:
+                everything = (slice(None),) * data.ndim
+                write_labels(target, everything, data)  # so that undo brings it back
+            else:
+                target.data = data
             target.metadata = {**target.metadata, KEY: record}
             for name, value in place.items():
                 setattr(target, name, value)

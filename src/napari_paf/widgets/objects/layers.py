@@ -9,7 +9,12 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_paf.widgets.common.layers import placement, unwrap
-from napari_paf.widgets.common.results import KEY, write_labels
+from napari_paf.widgets.common.results import (
+    KEY,
+    is_a_copy,
+    mark_as_own,
+    write_labels,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -78,6 +83,7 @@ def objects_of(viewer: Viewer, key: str) -> Labels | None:
             and isinstance(record, dict)
             and record.get("function") in FUNCTIONS
             and record.get("superpixels_layer_id") == key
+            and not is_a_copy(unwrap(layer))
         ):
             return unwrap(layer)
     return None
@@ -98,6 +104,7 @@ def put_objects(
     ):
         write_labels(target, origin.index, objects)
         target.metadata = {**target.metadata, KEY: record}
+        mark_as_own(target)
         return target
     data = np.zeros(origin.shape, objects.dtype)
     data[origin.index] = objects
@@ -105,4 +112,5 @@ def put_objects(
         data, name=f"{origin.name} objects", metadata={KEY: record}, **origin.place
     )
     viewer.add_layer(layer)
+    mark_as_own(layer)
     return layer

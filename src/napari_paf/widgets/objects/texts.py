@@ -29,6 +29,10 @@ SEEDS_SHAPE = (
 )
 NOTHING_TO_COPY = "Run first: there is nothing to copy yet."
 CHANGED = "Superpixels or seeds have changed: press Run to see what becomes of it."
+OTHERS_CHOSEN = (
+    "The last objects are of other superpixels or seeds: press Run to make objects of "
+    "these."
+)
 CHANGED_MEANWHILE = (
     "The superpixels changed during the run; the objects are made of what they were."
 )

@@ -31,6 +31,7 @@ from napari_paf.widgets.objects.texts import (
     NO_SUPERPIXELS,
     NOTHING_TO_COPY,
     OTHER_SHAPE,
+    OTHERS_CHOSEN,
     SEEDS_SHAPE,
     failure,
     outcome,
@@ -78,6 +79,7 @@ class ObjectsWidget(ObjectControls):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._origin: Origin | None = None
+        self._made_of: tuple[ref[Labels] | None, ref[Labels] | None] = None, None
         self._record: dict[str, Any] = {}
         self._objects: Objects | None = None  # of the last run, at any threshold
         self._drawn: NDArray[Any] | None = None
@@ -106,6 +108,7 @@ class ObjectsWidget(ObjectControls):
         self._changed = False
         self._objects = self._drawn = None
         self._origin = Origin.of(layer, request.labels_index)
+        self._made_of = ref(layer), None if seeds is None else ref(seeds)
         record = request.record
         whole = not (record["plane"] or record["loop_axes"] or record["window"])
         whole &= record["channels"] in (None, "rgb") and record["channel_axis"] is None
@@ -180,8 +183,14 @@ class ObjectsWidget(ObjectControls):
     def _update(self) -> None:
         _, reason = self._look()
         self._panel.set_reason(reason)
-        if self._objects is not None and self._changed and self._run is None:
+        if self._objects is None or self._run is not None:
+            return
+        if self._changed:
             self._panel.set_running(False, CHANGED)
+        elif self._others_are_chosen():
+            self._panel.set_running(False, OTHERS_CHOSEN)
+        elif self.message == OTHERS_CHOSEN:  # no longer
+            self._panel.set_running(False, self._outcome)
 
     def _look(self) -> tuple[ObjectsRequest | None, str]:
         """Return what a run would do, or why there can be none."""
@@ -238,9 +247,18 @@ class ObjectsWidget(ObjectControls):
         """Return what can change without another run."""
         return {"threshold": self.threshold.value, "min_size": self.min_size.value}
 
+    def _others_are_chosen(self) -> bool:
+        """Return whether the last run was of other superpixels or seeds."""
+        chosen = self.labels_layer.value, self.seeds_layer.value
+        made_of = (None if one is None else one() for one in self._made_of)
+        return any(a is not b for a, b in zip(chosen, made_of, strict=True))
+
     def _draw_settings(self) -> None:
         """Show the chosen threshold and size without another run."""
         if self._objects is None or self._origin is None or self._run is not None:
+            return
+        if self._others_are_chosen():
+            self._panel.set_running(False, OTHERS_CHOSEN)
             return
         self._panel.set_running(False, self._draw(self._result()))
 

@@ -59,9 +59,10 @@ class SuperpixelControls(RunningWidget):
         self._lay_out()
         for name in REMEMBERED:
             control = getattr(self, name)
-            # Devices and extents are offered later.
+            # Devices, extents and the neighbours in volumes are offered later.
             if name in REMEMBERED_VALUES and name not in ("device", "extent"):
-                control.value = REMEMBERED_VALUES[name]
+                value = REMEMBERED_VALUES[name]
+                control.value = min(value, 2) if name == "connectivity" else value
             control.changed.connect(
                 lambda value, name=name: self._remember(name, value)
             )
@@ -190,7 +191,7 @@ class SuperpixelControls(RunningWidget):
     def _offer_neighbours(self, ndim: int) -> None:
         offered = CONNECTIVITY[ndim]
         if tuple(value for _, value in offered) != tuple(self.connectivity.choices):
-            before = self.connectivity.value
+            before = REMEMBERED_VALUES.get("connectivity", self.connectivity.value)
             with self.connectivity.changed.blocked():
                 self.connectivity.choices = offered
                 self.connectivity.value = min(before, ndim)
