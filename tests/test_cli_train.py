@@ -142,6 +142,14 @@ def test_refusals(files, options, reason):
     assert not user_models()
 
 
+def test_the_checkpoint_is_checked_before_images_are_read(files, tmp_path):
+    files[0].write_bytes(b"no image")
+    options = ("--name", "x", "--checkpoint")
+    missing = tmp_path / "no folder" / "state.safetensors"
+    assert "there is no folder" in refusal("train", *files, *options, missing)
+    assert "is a folder" in refusal("train", *files, *options, tmp_path)
+
+
 def test_files_that_are_not_there(files, tmp_path):
     options = ("--name", "x")
     assert "no such" in refusal("train", tmp_path / "no", files[1], *options)
@@ -153,6 +161,7 @@ def test_import_rename_and_delete(tiny):
     run("models", "import", tiny, "--name", "other")
     assert list(user_models()) == ["other", "tiny"]
     assert "taken" in refusal("models", "import", tiny)
+    run("models", "import", tiny, "--overwrite")
     run("models", "rename", "other", "mine")
     assert "other" in refusal("models", "rename", "other", "x")
     assert RUN.invoke(app, ["models", "delete", "mine"], input="n\n").exit_code == 1

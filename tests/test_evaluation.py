@@ -124,6 +124,22 @@ def test_summary_is_the_mean_over_images(tmp_path):
     assert [row["accuracy"] for row in back] == ["0.5", "1.0", "0.25"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ({"methods": ["slic", "slik"]}, ValueError, "slik.*compact-watershed"),
+        ({"device": "foo"}, ValueError, "device='foo'"),
+        ({"n_segments": [9, 0]}, ValueError, "n_segments=0"),
+        ({"n_segments": [1.5]}, TypeError, "n_segments=1.5"),
+        ({"n_segments": ["9"]}, TypeError, "n_segments='9'"),
+        ({"pixels_per_segment": 0}, ValueError, "pixels_per_segment=0"),
+    ],
+)
+def test_arguments_are_checked_at_once(arguments, error, said):
+    with pytest.raises(error, match=said):
+        evaluation.compare([], **arguments)
+
+
 def test_errors_say_what_to_do(tmp_path, picture):
     with pytest.raises(ValueError, match="none of the files"):
         evaluation.find_examples(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from napari_paf._baselines import Timed, baselines, run_baseline
 from napari_paf._files import replacing
 from napari_paf._progress import Progress, silent
+from napari_paf._validation import check_n_segments
 from napari_paf.metrics import evaluate
 
 if TYPE_CHECKING:
@@ -146,19 +148,17 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        At once, if there is no such method or number; later, if an example does not
-        hold an image and its ground truth, or has fewer pixels than asked for.
+        At once, if there is no such method, number or device; later, if an example
+        does not hold an image and its ground truth, or has fewer pixels than asked for.
     """
-    counts = tuple(n_segments)
-    for name, values in (
-        ("n_segments", counts),
-        ("pixels_per_segment", (pixels_per_segment,)),
-    ):
-        for value in values:
-            if value is not None and value < 1:
-                raise ValueError(f"{name}={value}: give integers of at least 1.")
+    # How many pixels an image has is known when it is read.
+    counts = tuple(check_n_segments(n, sys.maxsize) for n in n_segments)
+    if pixels_per_segment is not None and pixels_per_segment < 1:
+        raise ValueError(
+            f"pixels_per_segment={pixels_per_segment}: give an integer of at least 1."
+        )
     for method in methods:
-        _check_method(method)
+        _check_method(method, device)
     return _compare(
         examples,
         methods,
@@ -171,12 +171,21 @@ def compare(
     )
 
 
-def _check_method(method: str) -> None:
-    """Raise if there is no method of this name here."""
-    if method not in baselines():
-        from napari_paf.affinity.predict import resolve_model
+def _check_method(method: str, device: str) -> None:
+    """Raise if there is no method of this name here, or it cannot run there."""
+    others = ("gradient", *baselines())
+    if method in others:
+        return
+    from napari_paf.affinity.device import choose_device
+    from napari_paf.affinity.predict import resolve_model
 
+    choose_device(device)
+    try:
         resolve_model(method)
+    except ValueError as error:
+        raise ValueError(
+            f"methods: {error} Methods without a model are {', '.join(others)}."
+        ) from None
 
 
 def _compare(
@@ -280,6 +289,8 @@ def _run(
     """Yield the superpixels of one image for each number asked for."""
     if method in baselines():
         for n in asked:
+            # Ours check it themselves; these would return fewer.
+            check_n_segments(n, math.prod(image.shape[:2]))
             yield run_baseline(method, image, n)
         return
     from napari_paf.affinity.balance import suitable_balance

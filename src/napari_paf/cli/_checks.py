@@ -5,26 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def check_apart(written: Path, *read: Path | None, what: str = "labels") -> None:
-    """Raise if a file to write is one of the files to read from.
-
-    Parameters
-    ----------
-    written : Path
-    *read : Path or None
-        None, and what is not there, is left out.
-    what : str
-        What is written.
-    """
-    if not written.exists():
-        return
-    for path in read:
-        if path is not None and path.exists() and written.samefile(path):
-            raise ValueError(
-                f"{written} is a file to read from; give the {what} another name."
-            )
-
-
 def check_place(option: str, path: Path) -> None:
     """Raise if no file can be at `path`: its folder is missing, or it is a folder."""
     if path.is_dir():

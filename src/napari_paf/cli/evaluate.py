@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from napari_paf.cli._checks import check_folder, check_place
 from napari_paf.cli._console import (
     Device,
     messages,
@@ -93,23 +94,20 @@ def evaluate(
                     progress=progress,
                 )
             )
-    finally:
-        if rows:  # what was measured before an error is not lost
-            _show(rows, csv, plots)
+    except Exception:
+        if rows:  # what was measured is not lost
+            _show(rows, csv, None)
+        raise
+    _show(rows, csv, plots)
 
 
 def _check_outputs(csv: Path | None, plots: Path | None) -> None:
     """Raise, before any work, if the results could not be written."""
-    if csv is not None and csv.is_dir():
-        raise IsADirectoryError(f"csv={str(csv)!r} is a folder; give a file.")
-    if csv is not None and not csv.parent.is_dir():
-        raise FileNotFoundError(
-            f"csv={str(csv)!r}: there is no folder {str(csv.parent)!r}; make it."
-        )
+    if csv is not None:
+        check_place("csv", csv)
     if plots is None:
         return
-    if plots.exists() and not plots.is_dir():
-        raise NotADirectoryError(f"plots={str(plots)!r} is a file; give a folder.")
+    check_folder("plots", plots)
     from napari_paf.cli._plots import check_matplotlib
 
     check_matplotlib()
@@ -120,14 +118,6 @@ def _show(rows: list[dict[str, Any]], csv: Path | None, plots: Path | None) -> N
     from napari_paf.evaluation import summarize, write_csv
 
     means = summarize(rows)
-    if csv is not None:
-        write_csv(rows, csv)
-        messages.print(f"{csv} written", markup=False)
-    if plots is not None:
-        from napari_paf.cli._plots import plot_measures
-
-        for path in plot_measures(means, plots):
-            messages.print(f"{path} written", markup=False)
     n_images = len({row["image"] for row in rows})
     table = Table(title=f"Means over {n_images} images")
     columns = [key for key in SHOWN if key in means[0]]
@@ -137,6 +127,14 @@ def _show(rows: list[dict[str, Any]], csv: Path | None, plots: Path | None) -> N
         values = (row[key] for key in columns)
         table.add_row(*(v if isinstance(v, str) else f"{v:.4g}" for v in values))
     print_whole(table)
+    if csv is not None:
+        write_csv(rows, csv)
+        messages.print(f"{csv} written", markup=False)
+    if plots is not None:
+        from napari_paf.cli._plots import plot_measures
+
+        for path in plot_measures(means, plots):
+            messages.print(f"{path} written", markup=False)
 
 
 def _integers(text: str) -> list[int]:

@@ -8,12 +8,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
+from napari_paf.cli._checks import check_free
 from napari_paf.cli._console import console, messages, plain_errors, print_whole
 
 models = typer.Typer(help="List, show, import, export, rename and delete models.")
 
 Name = Annotated[str, typer.Argument(help="Name of a model, or path of its file.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the file or model that is there.")
+]
 
 
 @models.callback(invoke_without_command=True)
@@ -24,18 +29,24 @@ def list_all(context: typer.Context) -> None:
         return
     from napari_paf import list_models, load_model
 
-    table = Table("name", "kind", "channels", "parameters")
+    rows: list[tuple[str, ...]] = []
     for name in list_models():
+        # One bad file in the user's folder must not hide the good ones.
         try:
             model = load_model(name)
         except (OSError, ValueError) as error:
-            messages.print(f"{name}: {error}", markup=False, soft_wrap=True)
+            rows.append((name, "", "", "", str(error)))
             continue
         n_parameters = sum(p.numel() for p in model.network.parameters())
         config = model.config
-        table.add_row(
-            name, config.architecture, str(config.channels), f"{n_parameters:,}"
+        rows.append(
+            (name, config.architecture, str(config.channels), f"{n_parameters:,}")
         )
+    table = Table("name", "kind", "channels", "parameters")
+    if any(len(row) > len(table.columns) for row in rows):
+        table.add_column("problem")
+    for row in rows:
+        table.add_row(*map(Text, row))  # names may hold what looks like markup
     print_whole(table)
 
 
@@ -61,17 +72,12 @@ def show(model: Name) -> None:
 def export(
     model: Name,
     path: Annotated[Path, typer.Argument(help=".safetensors file to write.")],
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a file that is there.")
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a model to a file."""
     from napari_paf import load_model
 
-    if path.exists() and not overwrite:
-        raise ValueError(
-            f"{path} is there already; choose another name, or give --overwrite."
-        )
+    check_free("path", path, overwrite=overwrite)
     load_model(model).save(path)
     messages.print(f"{path} written", markup=False)
 
@@ -90,6 +96,7 @@ def import_(
     name: Annotated[
         str | None, typer.Option(help="Name to keep it under. Default: the file's.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Keep a model file, or the weights that SEAL's authors published, by name.
 
@@ -106,15 +113,16 @@ def import_(
     if source.suffix == SUFFIX:
         if path is not None:
             raise ValueError(f"{source} is a model file already: copy it.")
-        kept = import_user_model(source, name)
+        kept = import_user_model(source, name, overwrite=overwrite)
     elif path is not None:
+        check_free("path", path, overwrite=overwrite)
         import_seal_checkpoint(source).save(path)
         messages.print(f"{path} written; use it with --model {path}", markup=False)
         return
     else:
         kept = source.stem if name is None else name
-        check_free_name(kept)
-        save_user_model(import_seal_checkpoint(source), kept)
+        check_free_name(kept, overwrite=overwrite)
+        save_user_model(import_seal_checkpoint(source), kept, overwrite=overwrite)
     messages.print(f"use it with --model {kept!r}", markup=False)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from napari_paf.cli._checks import check_free, check_place
 from napari_paf.cli._console import Device, messages, plain_errors, progress_bar
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def train(
     best model by. Ctrl-C stops and keeps the best so far; twice, it keeps nothing.
     """
     _check(name, output, minutes, steps, overwrite=overwrite)
+    if checkpoint is not None:
+        check_place("checkpoint", checkpoint)
     pairs = _pairs(images, labels)
     if steps is not None:
         length: dict[str, Any] = {"steps": steps}
@@ -128,13 +131,7 @@ def _check(
         return
     if output.suffix != SUFFIX:
         raise ValueError(f"output={str(output)!r}: choose a name ending in {SUFFIX}.")
-    if not output.parent.is_dir():
-        raise ValueError(f"output={str(output)!r}: there is no folder {output.parent}.")
-    if output.exists() and not overwrite:
-        raise ValueError(
-            f"output={str(output)!r} is there already; choose another name, or give "
-            "--overwrite."
-        )
+    check_free("output", output, overwrite=overwrite)
 
 
 def _pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
