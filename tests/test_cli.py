@@ -202,13 +202,8 @@ def test_models(tmp_path):
 
 
 def test_a_broken_model_does_not_hide_the_others(tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_paf.list_models", lambda: ["broken", "default"])
-    load = load_model
-    broken = tmp_path / "broken.safetensors"
-    broken.write_bytes(b"broken")
-    monkeypatch.setattr(
-        "napari_paf.load_model", lambda name: load(broken if name == "broken" else name)
-    )
+    monkeypatch.setenv("NAPARI_PAF_MODELS", str(tmp_path))
+    (tmp_path / "broken.safetensors").write_bytes(b"broken")
     lines = run("models").stdout.splitlines()
     (row,) = (line for line in lines if "not a safetensors file" in line)
     assert row.split()[1] == "broken"

@@ -324,6 +324,26 @@ def test_neighbours_in_volumes_are_remembered(open_widget):
     assert again.connectivity.value == 3
 
 
+def test_the_same_part_of_another_plane_is_no_step_to_undo(open_widget, run):
+    """Undone, the labels of one plane would lie on another."""
+    viewer, widget = open_widget(noise(3, 40, 50))
+    corners = [[0, 5, 6], [0, 5, 36], [0, 30, 36], [0, 30, 6]]
+    shapes = viewer.add_shapes([corners], name="part")
+    widget.model.value = "gradient"
+    widget.extent.value = "plane"
+    widget.region.value = shapes
+    widget.n_segments.value = 20
+    viewer.dims.set_point(0, 0)
+    run(widget)
+    made = viewer.layers["image 0 superpixels"]
+    viewer.dims.set_point(0, 2)
+    run(widget)
+    after = made.data.copy()
+    assert made.translate[0] == 2
+    made.undo()
+    np.testing.assert_array_equal(made.data, after)
+
+
 def test_the_same_part_again_can_be_undone(open_widget, run):
     viewer, widget = open_widget(noise(40, 50))
     shapes = viewer.add_shapes([[[5, 6], [5, 36], [30, 36], [30, 6]]], name="part")

@@ -133,10 +133,8 @@ class MergeTree:
         objects = np.append(self.objects(threshold, min_size, progress=joining), 0)
         small = objects.max() <= np.iinfo(np.uint16).max
         table = objects.astype(np.uint16 if small else np.uint32)
-        painted, places_of = (
-            np.empty(labels.shape, table.dtype),
-            finder(self.graph.label),
-        )
+        painted = np.empty(labels.shape, table.dtype)
+        places_of = finder(self.graph.label)
         for block in reported(labels.shape, report, "painting objects"):
             painted[block] = table[places_of(labels[block])]
         return painted

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_paf.widgets.common.plane import Plane
 
 KEY = "napari_paf"  # in layer.metadata
+_OF_A_PART = ("plane", "plane_axes", "window", "zoom")  # in records: where it is
 
 # Undoing a run needs some 30 bytes for every pixel that changed.
 _MOST_PIXELS_TO_UNDO = 2**21
@@ -93,31 +94,8 @@ def put_superpixels(
 
     `changed` says that the pixels were seen to change during the run. Returns
     the layer and what the user should know, if anything. Must be called in the
-    the window's thread.
+    window's thread.
     """
-    layer, remark = _put(
-        viewer,
-        source,
-        superpixels,
-        record,
-        changed=changed,
-        keep_previous=keep_previous,
-        outlines=outlines,
-    )
-    mark_as_own(layer)
-    return layer, remark
-
-
-def _put(
-    viewer: Viewer,
-    source: Source,
-    superpixels: NDArray[Any],
-    record: dict[str, Any],
-    *,
-    changed: bool,
-    keep_previous: bool,
-    outlines: bool,
-) -> tuple[Labels, str]:
     image, plane = source.layer, source.plane
     remark, place = _what_happened(viewer, source, changed)
     place = at_level(place, plane.zoom)
@@ -132,12 +110,26 @@ def _put(
         "finished": datetime.now(UTC).isoformat(),
     }
     earlier = [] if keep_previous else results_of(viewer, image)
-    if plane.bounded:
-        part = _put_part(viewer, source, superpixels, record, place, earlier, outlines)
-        return part, remark
+    put = _put_part if plane.bounded else _put_whole
+    target = put(viewer, source, superpixels, record, place, earlier, outlines)
+    mark_as_own(target)
+    return target, remark
+
+
+def _put_whole(
+    viewer: Viewer,
+    source: Source,
+    superpixels: NDArray[Any],
+    record: dict[str, Any],
+    place: dict[str, Any],
+    earlier: list[Labels],
+    outlines: bool,
+) -> Labels:
+    """Show the superpixels of whole planes in a layer as large as the image."""
+    plane = source.plane
     target, region = _find_target(earlier, plane)
     if target is None:
-        return _add(viewer, source, superpixels, record, place, outlines), remark
+        return _add(viewer, source, superpixels, record, place, outlines)
     if region is None:  # the image has another shape by now
         target.data = _array_for(plane, superpixels)
         target.metadata = {**target.metadata, KEY: record}
@@ -147,7 +139,7 @@ def _put(
     if tuple(target.data.shape) == plane.stack_shape:
         for name, value in place.items():
             setattr(target, name, value)
-    return target, remark
+    return target
 
 
 def _put_part(
@@ -169,9 +161,10 @@ def _put_part(
     )
     place = moved(place, origin)
     for target in reversed(earlier):
-        window = target.metadata[KEY].get("window")
-        if window and isinstance(target.data, np.ndarray):
-            if window == record["window"] and target.data.shape == data.shape:
+        before = target.metadata[KEY]
+        if before.get("window") and isinstance(target.data, np.ndarray):
+            same = all(before.get(key) == record[key] for key in _OF_A_PART)
+            if same and target.data.shape == data.shape:
                 everything = (slice(None),) * data.ndim
                 write_labels(target, everything, data)  # so that undo brings it back
             else:
