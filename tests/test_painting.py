@@ -150,8 +150,9 @@ def test_rules(erase: bool, only_unlabelled: bool, protect: bool) -> None:
             assert new == 2
 
 
-def test_an_area_is_connected() -> None:
-    target = np.array([[0, 0, 1, 0], [1, 0, 1, 0]])
+@pytest.mark.parametrize("dtype", ["u1", "i8", "<u2", ">u2", "u8"])
+def test_an_area_is_connected(dtype: str) -> None:
+    target = np.array([[0, 0, 1, 0], [1, 0, 1, 0]]).astype(dtype)
     area = same_area(target, (0, 0))
     assert area.tolist() == [[True, True, False, False], [False, True, False, False]]
 

@@ -198,5 +198,6 @@ def painted_whole(
 
 def same_area(target: NDArray[Any], at: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return the connected pixels that have the label of the one at `at`."""
-    area: NDArray[np.bool_] = flood(target, at, connectivity=1)
+    alike = (target == target[at]).view(np.uint8)  # whatever type labels are of
+    area: NDArray[np.bool_] = flood(alike, at, connectivity=1)
     return area

@@ -12,8 +12,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_paf import entropy_rate_hierarchy
 from napari_paf.widgets.common.layers import unwrap
+from napari_paf.widgets.common.plane import Plane
 from napari_paf.widgets.painter.hover import NAME
-from napari_paf.widgets.painter.strokes import NO_HIERARCHY
+from napari_paf.widgets.painter.refining import NO_HIERARCHY
 from napari_paf.widgets.painter.target import (
     NO_SUPERPIXELS,
     NOTHING_TO_COPY,
@@ -237,12 +238,8 @@ def with_hierarchy(painter):
     affinity = np.random.default_rng(0).random((4, 24, 30)).astype(np.float32)
     hierarchy = entropy_rate_hierarchy(affinity, 12)
     viewer, widget, below = painter(hierarchy.labels(12), np.zeros((24, 30), np.uint16))
-    whole = SimpleNamespace(
-        bounded=False, stack_shape=(24, 30), label_index=(slice(None),) * 2
-    )
-    hierarchies._known[below] = hierarchies.LayerHierarchy(
-        hierarchy, whole, whole.label_index, 12
-    )
+    whole = Plane(None, (slice(None),) * 2, (0, 1), (24, 30), rgb=False)
+    hierarchies.remember(below, whole, hierarchy, 12)
     widget.on.setChecked(True)
     return viewer, widget, below, hierarchy
 

@@ -10,8 +10,10 @@ from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.results import KEY
 from napari_paf.widgets.painter.controls import TOOLTIPS, PainterControls
 from napari_paf.widgets.painter.hover import Hover
-from napari_paf.widgets.painter.target import ONLY_2D, most_of, why_not
+from napari_paf.widgets.painter.planes import axes_across
+from napari_paf.widgets.painter.target import NOT_ACTIVE, ONLY_2D, most_of, why_not
 from napari_paf.widgets.painter.undo import UndoKeys
+from napari_paf.widgets.superpixels.hierarchies import news
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -45,7 +47,8 @@ class PainterFollower(PainterControls):
             self._ties.viewer.connect(
                 getattr(layers.events, name), self._refresh_layers
             )
-        self._ties.viewer.connect(layers.selection.events.active, self._hold_camera)
+        self._ties.viewer.connect(layers.selection.events.active, self._on_active)
+        self._ties.viewer.connect(news.remembered, self._choose)
         self._ties.viewer.connect(self._viewer.dims.events.ndisplay, self._on_display)
         self.superpixels_layer.changed.connect(self._on_superpixels)
         self.labels_layer.changed.connect(self._on_target)
@@ -62,14 +65,16 @@ class PainterFollower(PainterControls):
                 found.append(layer)
         made = [x for x in found if "n_segments" in (x.metadata.get(KEY) or {})]
         choices = [(layer.name, layer) for layer in found]
+        self.labels_layer.set_choices(choices, None)
+        # What somebody paints with stays, whatever else is made meanwhile.
+        painting = self.labels_layer.value is not None or self.on.isChecked()
         self._guessing = True
         try:
             self.superpixels_layer.set_choices(choices, (made or found or [None])[0])
-            if made and not self._picked:
+            if made and not (self._picked or painting):
                 self.superpixels_layer.value = made[0]
         finally:
             self._guessing = False
-        self.labels_layer.set_choices(choices, None)
         self._choose()
 
     def _on_superpixels(self, superpixels: Labels | None) -> None:
@@ -90,10 +95,10 @@ class PainterFollower(PainterControls):
         most = most_of(target)
         self.label.value = min(self.label.value, most)
         self.label.max = most
-        volume = self.superpixels_layer.value is not None and (
-            self.superpixels_layer.value.ndim > 2
-        )
-        self.slice_only.native.setVisible(volume)
+        superpixels = self.superpixels_layer.value
+        across = () if superpixels is None else axes_across(superpixels)
+        volumes = superpixels is not None and superpixels.ndim - len(across) > 2
+        self.slice_only.native.setVisible(volumes)
         reason = self.reason
         self.on.setEnabled(not reason)
         self.on.setToolTip(reason or TOOLTIPS["on"])
@@ -115,6 +120,19 @@ class PainterFollower(PainterControls):
     def _select_label(self, label: int) -> None:
         if self.labels_layer.value is not None:
             self.labels_layer.value.selected_label = label
+
+    def _on_active(self, event: Any = None) -> None:
+        """Say why the mouse does not paint while another layer is selected."""
+        self._hold_camera()
+        target = self.labels_layer.value
+        active = unwrap(self._viewer.layers.selection.active)
+        if not self.on.isChecked() or None in (target, active):
+            return
+        waiting = NOT_ACTIVE.format(name=target.name)
+        if active is not target and not self._hover.is_own(active):
+            self._say(waiting)
+        elif self.message == waiting:
+            self._say("")
 
     def _on_display(self, event: Any = None) -> None:
         self._hold_camera()

@@ -26,18 +26,19 @@ class Hover:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._layer: Labels | None = None
-        self._shown: tuple[int, int] | None = None
+        self._shown: tuple[Any, NDArray[np.intp]] | None = None
 
     def is_own(self, layer: Any) -> bool:
         """Whether a layer is this one."""
         return layer is self._layer
 
-    def show(self, superpixels: Labels, label: int, pixels: NDArray[np.intp]) -> None:
-        """Show the pixels of a superpixel."""
-        shown = (label, len(pixels))
+    def show(self, superpixels: Labels, pixels: NDArray[np.intp]) -> None:
+        """Show the pixels of a superpixel, by their flat indices."""
         present = any(unwrap(layer) is self._layer for layer in self._viewer.layers)
-        if self._layer is not None and present and shown == self._shown:
-            return
+        if self._shown is not None and present:
+            key, before = self._shown
+            if key == superpixels.unique_id and np.array_equal(before, pixels):
+                return
         where = np.array(np.unravel_index(pixels, superpixels.data.shape))
         low, high = where.min(axis=1), where.max(axis=1) + 1
         mask = np.zeros(high - low, np.uint8)
@@ -52,7 +53,7 @@ class Hover:
         else:
             self._layer.data = mask
             self._layer.translate = place["translate"]
-        self._shown = shown
+        self._shown = superpixels.unique_id, pixels
 
     def hide(self) -> None:
         """Take the layer away."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_paf.painting import SuperpixelPixels, crossed, paintable, same_area
+from napari_paf.widgets.painter.planes import axes_across, only_in, spread
+from napari_paf.widgets.painter.refining import refine
 from napari_paf.widgets.painter.target import Target
-from napari_paf.widgets.superpixels.hierarchies import hierarchy_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,12 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_paf.widgets.common.layers import Index
-
-NO_HIERARCHY = (
-    "These superpixels have no hierarchy, which a run of the Superpixels widget makes: "
-    "they cannot be made finer or coarser here."
-)
+Plane = dict[int, int]  # where it is along the axes that it does not extend along
 
 
 class Strokes:
@@ -63,14 +59,41 @@ class Strokes:
     def at(self, world: Any) -> int:
         """Return the superpixel at a point, or 0."""
         data = self.superpixels.data
-        place = np.rint(self.position(world)).astype(int)
-        inside = (place >= 0).all() and (place < data.shape).all()
-        return int(data[tuple(place)]) if inside else 0
+        place = self._place(world)
+        inside = all(0 <= at < n for at, n in zip(place, data.shape, strict=True))
+        return int(data[place]) if inside else 0
+
+    def _place(self, world: Any) -> tuple[int, ...]:
+        return tuple(int(at) for at in np.rint(self.position(world)))
+
+    def plane_at(self, world: Any, across: Iterable[int] = ()) -> Plane:
+        """Return the plane of a point that strokes stay in: none in a whole volume.
+
+        `across` are axes to stay in one place of, besides those along which no
+        superpixel extends.
+        """
+        place = self._place(world)
+        axes = {*axes_across(self.superpixels), *across}
+        return {axis: place[axis] for axis in sorted(axes)}
 
     def along(self, start: Any, stop: Any) -> NDArray[np.integer]:
-        """Return the superpixels that a stroke between two points crosses."""
+        """Return the superpixels that a stroke between two points crosses.
+
+        It stays in the plane that it begins in.
+        """
         ends = self.position(start), self.position(stop)
+        for axis in axes_across(self.superpixels):
+            ends[1][axis] = ends[0][axis]
         return crossed(self.superpixels.data, *ends)
+
+    def taken(self, chosen: Iterable[int], plane: Plane) -> NDArray[np.intp]:
+        """Return the flat indices of the pixels of superpixels in a plane."""
+        assert self._pixels is not None
+        pixels = self._pixels.of(chosen)
+        if not plane:
+            return pixels
+        where = np.unravel_index(pixels, self.superpixels.data.shape)
+        return pixels[only_in(where, plane)]
 
     def paint(
         self,
@@ -80,20 +103,13 @@ class Strokes:
         erase: bool = False,
         only_unlabelled: bool = False,
         protect: bool = False,
-        plane: dict[int, int] | None = None,
+        plane: Plane,
     ) -> int:
         """Give superpixels a label, or take theirs away; return how many pixels change.
 
-        `plane` limits it to the pixels at these places along these axes.
+        Only what of them lies in a plane, as `plane_at` gives it.
         """
-        assert self._pixels is not None
-        pixels = self._pixels.of(chosen)
-        if plane:
-            where = np.unravel_index(pixels, self.superpixels.data.shape)
-            for axis, at in plane.items():
-                keep = where[axis] == at
-                pixels, where = pixels[keep], tuple(w[keep] for w in where)
-        indices = self.target.indices(pixels)
+        indices = self.target.indices(self.taken(chosen, plane))
         layer = self.target.layer
         may = paintable(
             layer.data[indices],
@@ -115,7 +131,7 @@ class Strokes:
         erase: bool = False,
         only_unlabelled: bool = False,
         protect: bool = False,
-        plane: dict[int, int] | None = None,
+        plane: Plane,
     ) -> int:
         """Do to the connected area of one label under a point what a stroke would."""
         layer = self.target.layer
@@ -132,43 +148,15 @@ class Strokes:
         if not may[0]:
             return 0
         index = tuple(
-            at if axis in (plane or {}) else slice(None)
-            for axis, at in enumerate(place)
+            at if axis in plane else slice(None) for axis, at in enumerate(place)
         )
         within = tuple(
             at for at, part in zip(place, index, strict=True) if part == slice(None)
         )
         area = same_area(np.asarray(layer.data[index]), within)
-        layer.data_setitem(_spread(np.nonzero(area), index), 0 if erase else label)
+        layer.data_setitem(spread(np.nonzero(area), index), 0 if erase else label)
         return int(np.count_nonzero(area))
 
-    def refine(self, label: int, *, finer: bool) -> str:
-        """Split a superpixel, or join it to a neighbour; return why not, if not."""
-        known = hierarchy_of(self.superpixels)
-        split = getattr(known and known.hierarchy, "split", None)
-        if known is None or split is None:
-            return NO_HIERARCHY
-        layer = self.superpixels
-        part = layer.data[known.index]
-        change = split if finer else known.hierarchy.merge  # type: ignore[attr-defined]
-        shape = known.hierarchy.shape  # type: ignore[attr-defined]
-        if part.shape != shape:
-            return NO_HIERARCHY
-        try:
-            after = change(part, label)
-        except ValueError as error:
-            return str(error)
-        changed = np.nonzero(after != part)
-        layer.data_setitem(_spread(changed, known.index), after[changed])
-        return ""
-
-
-def _spread(where: tuple[NDArray[Any], ...], index: Index) -> tuple[NDArray[Any], ...]:
-    """Return indices into an array of what is somewhere in a part of it."""
-    axes = iter(where)
-    return tuple(
-        next(axes) + (piece.start or 0)
-        if isinstance(piece, slice)
-        else np.full(len(where[0]), piece)
-        for piece in index
-    )
+    def refine(self, world: Any, *, finer: bool) -> str:
+        """Make the superpixel at a point finer or coarser, or return why not."""
+        return refine(self.superpixels, self._place(world), finer=finer)

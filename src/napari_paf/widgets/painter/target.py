@@ -24,8 +24,8 @@ OTHER_PIXELS = (
     "\u201c{name}\u201d has other pixels than the superpixels: choose a layer of the "
     "same image, or a new one."
 )
-
 ONLY_2D = "Painting with superpixels needs the 2-D view: go back to it to paint."
+NOT_ACTIVE = "Select \u201c{name}\u201d in the layer list to go on painting."
 NOTHING_TO_COPY = "No superpixel is painted yet: there is nothing to copy."
 
 

@@ -106,7 +106,7 @@ class PainterWidget(PainterFollower):
         if strokes is None:
             return
         label = strokes.at(position)
-        reason = strokes.refine(label, finer=finer) if label else ""
+        reason = strokes.refine(position, finer=finer) if label else ""
         self._show_hover(position)
         if reason:
             self._say(reason)
@@ -212,27 +212,29 @@ class PainterWidget(PainterFollower):
             "erase": erase,
             "only_unlabelled": self.only_unlabelled.value,
             "protect": self.protect.value,
-            "plane": self._plane(strokes, start) if self.slice_only.value else None,
+            "plane": strokes.plane_at(start, self._axes_across(strokes)),
         }
         if self.mode.value == "fill":
             return strokes.fill(start, self.label.value, **rules)
         return strokes.paint(strokes.along(start, stop), self.label.value, **rules)
 
-    def _plane(self, strokes: Strokes, world: Any) -> dict[int, int]:
-        """Return where the plane in view is along the superpixels' other axes."""
-        ndim = strokes.superpixels.ndim
-        place = np.rint(strokes.position(world)).astype(int)
-        shown = [a - (self._viewer.dims.ndim - ndim) for a in self._viewer.dims.order]
-        return {axis: int(place[axis]) for axis in shown[:-2] if axis >= 0}
+    def _axes_across(self, strokes: Strokes) -> tuple[int, ...]:
+        """Return the superpixels' axes across the plane in view, if it limits them."""
+        if not self.slice_only.value:
+            return ()
+        dims = self._viewer.dims
+        shown = [axis - (dims.ndim - strokes.superpixels.ndim) for axis in dims.order]
+        return tuple(axis for axis in shown[:-2] if axis >= 0)
 
     def _show_hover(self, position: Any) -> None:
         strokes = self._prepare()
         label = 0 if strokes is None else strokes.at(position)
-        if strokes is None or not label:
+        if strokes is None or not label or self.mode.value == "fill":
             self._hover.hide()
             return
-        pixels = strokes.pixels().of([label])
-        self._hover.show(strokes.superpixels, label, pixels)
+        plane = strokes.plane_at(position, self._axes_across(strokes))
+        pixels = strokes.taken([label], plane)
+        self._hover.show(strokes.superpixels, pixels)
         noun = "pixel" if len(pixels) == 1 else "pixels"
         self._say(f"A click takes {len(pixels):,} {noun}.")
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_paf.widgets.common.results import region_in
+from napari_paf.widgets.superpixels.request import PlaneHierarchies
 
 if TYPE_CHECKING:
     from napari.layers import Labels
@@ -43,6 +45,36 @@ class LayerHierarchy:
     def labels(self, n_segments: int) -> NDArray[Any]:
         """Return `n_segments` superpixels, ready to be written to `index`."""
         return self.plane.spread(self.hierarchy.labels(n_segments))
+
+    def at(self, place: tuple[int, ...]) -> tuple[Hierarchy, Index] | None:
+        """Return the hierarchy of the plane or volume that a place lies in.
+
+        Parameters
+        ----------
+        place : tuple of int
+            In the layer's data.
+
+        Returns
+        -------
+        hierarchy, index : Hierarchy, tuple of int or slice
+            The one plane's own in a stack of them, and which part of the layer's data
+            that is. None if it was not kept: that is the plane divided last.
+        """
+        loop = self.plane.loop
+        index = tuple(
+            place[axis] if axis in loop else part
+            for axis, part in enumerate(self.index)
+        )
+        if any(
+            isinstance(part, int) and part != at
+            for part, at in zip(index, place, strict=True)
+        ):
+            return None
+        if not isinstance(self.hierarchy, PlaneHierarchies):
+            return self.hierarchy, index
+        lengths = self.hierarchy.shape[: len(loop)]
+        number = np.ravel_multi_index([place[axis] for axis in loop], lengths)
+        return self.hierarchy.planes[int(number)], index
 
 
 class _News(QObject):

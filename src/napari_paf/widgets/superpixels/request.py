@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 class Hierarchy(Protocol):
     """Labels at every number of superpixels."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Size of the labels."""
+
     def labels(self, n_segments: int) -> NDArray[Any]:
         """Return `n_segments` superpixels."""
 

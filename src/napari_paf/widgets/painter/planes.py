@@ -1,0 +1,52 @@
+"""Planes of a stack: whether superpixels end there, and places in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_paf.widgets.common.results import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari.layers import Labels
+    from numpy.typing import NDArray
+
+    from napari_paf.widgets.common.layers import Index
+
+
+def axes_across(superpixels: Labels) -> tuple[int, ...]:
+    """Return the axes along which no superpixel of a layer extends.
+
+    Planes that were divided one by one may have the same numbers, which then stand for
+    other superpixels in every plane.
+    """
+    record = superpixels.metadata.get(KEY)
+    if not isinstance(record, dict) or "plane_axes" not in record:
+        return ()  # not ours: a number is one superpixel, wherever it is
+    along = {*record["plane_axes"], record.get("channel_axis")}
+    return tuple(axis for axis in range(superpixels.ndim) if axis not in along)
+
+
+def only_in(
+    where: Sequence[NDArray[np.intp]], plane: Mapping[int, int]
+) -> NDArray[np.bool_] | slice:
+    """Return which places lie in a plane, given by where it is along some axes."""
+    keep: NDArray[np.bool_] | slice = slice(None)
+    for axis, at in plane.items():
+        inside = where[axis] == at
+        keep = inside if isinstance(keep, slice) else keep & inside
+    return keep
+
+
+def spread(where: tuple[NDArray[Any], ...], index: Index) -> tuple[NDArray[Any], ...]:
+    """Return indices into an array of places in the part of it at an index."""
+    axes = iter(where)
+    return tuple(
+        next(axes) + (piece.start or 0)
+        if isinstance(piece, slice)
+        else np.full(len(where[0]), piece)
+        for piece in index
+    )
