@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -78,14 +78,10 @@ def _one(
     shape = tuple(p.stop - p.start for p in spatial)
     inside = None if mask is None else np.asarray(_part_of(mask, index, record)) != 0
     if record["outlines"]:
-        outlines = inside_outlines(
-            [np.asarray(outline) for outline in record["outlines"]],
-            shape,
-            [p.start for p in spatial],
-            [record["zoom"][axis] for axis in record["plane_axes"]],
-            record["plane_axes"],
-        )
+        outlines = _inside_outlines(record, index)
         inside = outlines if inside is None else inside & outlines
+    if record["loop_axes"] and inside is not None and not inside.any():
+        return np.zeros(shape, np.uint16)
     n_segments = record.get("hierarchy_n_segments", record["n_segments"])
     hierarchy = superpixel_hierarchy(
         pixels,
@@ -100,6 +96,24 @@ def _one(
         progress=progress,
     )
     return hierarchy.labels(record["n_segments"])
+
+
+def _inside_outlines(record: dict[str, Any], index: list[Any]) -> NDArray[np.bool_]:
+    """Return which pixels lie inside the outlines that were drawn on a plane."""
+    axes, zoom = record["plane_axes"], record["zoom"]
+    place = {
+        axis: at
+        for axis, at in enumerate(index)
+        if isinstance(at, int) and axis != record["channel_axis"]
+    }
+    outlines = (np.asarray(outline, float) for outline in record["outlines"])
+    return inside_outlines(
+        [outline for outline in outlines if drawn_on(outline, place, zoom)],
+        [index[axis].stop - index[axis].start for axis in axes],
+        [index[axis].start for axis in axes],
+        [zoom[axis] for axis in axes],
+        axes,
+    )
 
 
 def _check(image: Any, record: dict[str, Any], mask: Any) -> None:
@@ -205,6 +219,34 @@ def to_grey(colours: ArrayLike) -> NDArray[Any]:
     if colours.dtype.kind in "biu":
         grey = np.rint(grey)
     return grey.astype(colours.dtype, copy=False)
+
+
+def drawn_on(
+    outline: NDArray[Any], place: Mapping[int, int], zoom: Sequence[float]
+) -> bool:
+    """Return whether a polygon was drawn on a plane.
+
+    Parameters
+    ----------
+    outline : (n, ndim) ndarray
+        Corners in pixels of the whole image at full resolution, NaN along axes that all
+        planes share it.
+    place : dict of int to int
+        Where the plane is along each of the other axes.
+    zoom : sequence of float
+        How many pixels at full resolution one pixel is wide, along all axes.
+
+    Examples
+    --------
+    >>> square = np.array([[4, 1, 1], [4, 1, 2], [4, 2, 2], [4, 2, 1]])
+    >>> drawn_on(square, {0: 4}, (1, 1, 1)), drawn_on(square, {0: 5}, (1, 1, 1))
+    (True, False)
+    """
+    for axis, at in place.items():
+        along = np.floor((outline[:, axis] + 0.5) / zoom[axis])
+        if not np.isnan(along).any() and not along.min() <= at <= along.max():
+            return False
+    return True
 
 
 def inside_outlines(

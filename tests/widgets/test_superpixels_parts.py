@@ -327,8 +327,7 @@ def test_neighbours_in_volumes_are_remembered(open_widget):
 def test_the_same_part_of_another_plane_is_no_step_to_undo(open_widget, run):
     """Undone, the labels of one plane would lie on another."""
     viewer, widget = open_widget(noise(3, 40, 50))
-    corners = [[0, 5, 6], [0, 5, 36], [0, 30, 36], [0, 30, 6]]
-    shapes = viewer.add_shapes([corners], name="part")
+    shapes = viewer.add_shapes([[[5, 6], [5, 36], [30, 36], [30, 6]]], name="part")
     widget.model.value = "gradient"
     widget.extent.value = "plane"
     widget.region.value = shapes

@@ -155,6 +155,18 @@ class Plane:
             return colours[..., ("red", "green", "blue").index(channels)], None
         return colours, -1
 
+    def within(self, box: Box) -> Plane:
+        """Return the part of it that lies in a box, in pixels of the layer."""
+        index = list(self.index)
+        for axis in self.spatial:
+            low, high = box.bounds(axis)
+            length, zoom = self.stack_shape[axis], self.zoom[axis]
+            start = math.floor(min(max(low / zoom, 0), length))
+            stop = max(math.ceil(max(min(high / zoom, length), 0)), start)
+            if (start, stop) != (0, length):
+                index[axis] = slice(start, stop)
+        return replace(self, index=tuple(index))
+
     def describe(self) -> str:
         """Return size and type in a few words."""
         kind = "RGB, " if self.rgb else ""
@@ -185,7 +197,6 @@ def plane_in_view(
     axes: str | None = None,
     extent: str = "plane",
     level: int = 0,
-    box: Box | None = None,
 ) -> Plane:
     """Return the part of `layer` to divide into superpixels.
 
@@ -201,8 +212,6 @@ def plane_in_view(
         The plane in view; the volume of z, y and x in view; or all planes, one by one.
     level : int
         Of a multiscale layer.
-    box : Box, optional
-        Only this part of the plane, in pixels of the layer.
     """
     ndim = layer.ndim
     data = layer.data[level] if getattr(layer, "multiscale", False) else layer.data
@@ -229,13 +238,6 @@ def plane_in_view(
         loop = tuple(a for a in range(ndim) if a not in spatial and a != channel_axis)
         for axis in loop:
             index[axis] = slice(None)
-    if box is not None:
-        for axis in spatial:
-            low, high = box.bounds(axis)
-            start = min(max(math.floor(low / zoom[axis]), 0), shape[axis])
-            stop = max(min(math.ceil(high / zoom[axis]), shape[axis]), start)
-            if (start, stop) != (0, shape[axis]):
-                index[axis] = slice(start, stop)
     sizes = tuple(abs(float(layer.scale[axis])) * zoom[axis] for axis in spatial)
     alike = max(sizes) <= 1.01 * min(sizes)
     return Plane(

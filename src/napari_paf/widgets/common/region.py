@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_paf.replay import inside_outlines
+from napari_paf.replay import drawn_on, inside_outlines
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
     from numpy.typing import NDArray
 
     from napari_paf.widgets.common.plane import Plane
+
+AREAS = ("rectangle", "ellipse", "polygon")  # the shapes that have an inside
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Box:
         Corners of the box.
     outlines : tuple of (n, ndim) ndarray
         Polygons; only what lies inside one of them is wanted. None: the whole box.
+        Coordinates are NaN along axes that the shapes do not have.
     name : str
         Of the Shapes layer that they are from; empty for what is in view.
     """
@@ -45,12 +48,22 @@ class Box:
             return None
         parts = [plane.index[axis] for axis in plane.spatial]
         return inside_outlines(
-            self.outlines,
+            [outline for outline in self.outlines if _is_on(outline, plane)],
             plane.shape,
             [p.start or 0 if isinstance(p, slice) else p for p in parts],
             [plane.zoom[axis] for axis in plane.spatial],
             plane.spatial,
         )
+
+
+def _is_on(outline: NDArray[np.float64], plane: Plane) -> bool:
+    """Whether an outline was drawn on a plane, or on one of a stack of them."""
+    place = {
+        axis: at
+        for axis, at in enumerate(plane.index)
+        if isinstance(at, int) and axis != plane.channel_axis
+    }
+    return drawn_on(outline, place, plane.zoom)
 
 
 def box_in_view(layer: Image) -> Box:
@@ -61,23 +74,26 @@ def box_in_view(layer: Image) -> Box:
     return Box(corners[0], corners[1] + 1)
 
 
-def box_of_shapes(shapes: Shapes, layer: Image) -> Box | None:
-    """Return the box around the selected shapes, or around all of them.
+def box_of_shapes(shapes: Shapes, layer: Image, plane: Plane) -> Box | None:
+    """Return the box around the shapes on a plane, or around those that are selected.
 
-    None if there is no shape with an area.
+    None if there is no shape with an area on the plane.
     """
-    chosen = sorted(shapes.selected_data) or range(len(shapes.data))
-    outlines = [
-        _outline(shapes.data[i], shapes.shape_type[i])
-        for i in chosen
-        if shapes.shape_type[i] in ("rectangle", "ellipse", "polygon")
-    ]
+    found = {
+        number: _to_layer(_outline(shapes.data[number], kind), shapes, layer)
+        for number, kind in enumerate(shapes.shape_type)
+        if kind in AREAS
+    }
+    found = {number: each for number, each in found.items() if _is_on(each, plane)}
+    outlines = [found[n] for n in sorted(shapes.selected_data) if n in found]
+    outlines = outlines or list(found.values())
     if not outlines:
         return None
-    in_layer = tuple(_to_layer(outline, shapes, layer) for outline in outlines)
-    points = np.concatenate(in_layer)
+    points = np.concatenate(outlines)
     low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0)) + 1
-    return Box(low, high, in_layer, shapes.name)
+    everywhere = np.isnan(low)
+    low[everywhere], high[everywhere] = -np.inf, np.inf
+    return Box(low, high, tuple(outlines), shapes.name)
 
 
 def _outline(corners: Any, kind: str) -> NDArray[np.float64]:
@@ -93,12 +109,16 @@ def _outline(corners: Any, kind: str) -> NDArray[np.float64]:
 def _to_layer(
     points: NDArray[np.float64], shapes: Shapes, layer: Image
 ) -> NDArray[np.float64]:
-    """Return points of a Shapes layer in pixels of an image layer."""
+    """Return points of a Shapes layer in pixels of an image layer.
+
+    NaN along axes that the shapes do not have: they are drawn on all planes.
+    """
     ndim = layer.ndim
+    missing = max(ndim - shapes.ndim, 0)
     result = np.zeros((len(points), ndim))
     for row, point in enumerate(points):
         world = np.asarray(shapes.data_to_world(point), float)
-        missing = ndim - len(world)
-        world = np.concatenate([np.zeros(max(missing, 0)), world])[-ndim:]
+        world = np.concatenate([np.zeros(missing), world])[-ndim:]
         result[row] = layer.world_to_data(world)
+    result[:, :missing] = np.nan
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ _MOST_PIXELS_AT_ONCE = 2**29
 def why_not(
     plane: Plane,
     mask: Mask | None,
+    n_inside: Sequence[int] | None,
     *,
     n_segments: int,
     balance: float | None,
@@ -33,25 +35,36 @@ def why_not(
 ) -> str:
     """Return why superpixels of the plane can't be had, or an empty string.
 
-    Only looks at what costs next to nothing.
+    Only looks at what costs next to nothing. `n_inside` is how many pixels of each
+    plane are divided, if that is known.
     """
     small = plane.n_pixels * plane.n_planes <= _MOST_PIXELS_TO_READ
-    n_inside = plane.n_pixels
-    if n_inside > _MOST_PIXELS_AT_ONCE:
+    if plane.n_pixels > _MOST_PIXELS_AT_ONCE:
         return TOO_LARGE.format(" \u00d7 ".join(str(n) for n in plane.shape))
     try:
         if plane.n_pixels == 0 or (small and plane.in_memory):
             for each in plane.planes():
                 check_image(*each.read("all"))
         if mask is not None:
-            look = small and mask.in_memory
-            first = next(plane.planes())
-            inside = mask.read(first) if look else np.broadcast_to(np.True_, mask.shape)
-            n_inside = int(np.count_nonzero(check_mask(inside, plane.shape)))
-        check_n_segments(n_segments, n_inside)
+            check_mask(np.broadcast_to(np.True_, mask.shape), plane.shape)
+        if n_inside is not None:
+            check_mask(np.array(n_inside), (plane.n_planes,))  # that any is inside
+        _check_number(n_segments, [plane.n_pixels] if n_inside is None else n_inside)
         if balance is not None:
             check_balance(balance)
         check_connectivity(connectivity, len(plane.shape))
     except (TypeError, ValueError) as error:
         return str(error)
     return ""
+
+
+def _check_number(n_segments: int, n_inside: Sequence[int]) -> None:
+    """Raise unless each plane with pixels inside has enough of them."""
+    least = min(n for n in n_inside if n > 0)
+    try:
+        check_n_segments(n_segments, least)
+    except ValueError as error:
+        if len(n_inside) == 1:
+            raise
+        number = n_inside.index(least) + 1
+        raise ValueError(f"Plane {number} of {len(n_inside)}: {error}") from None

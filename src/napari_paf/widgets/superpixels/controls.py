@@ -196,14 +196,19 @@ class SuperpixelControls(RunningWidget):
                 self.connectivity.choices = offered
                 self.connectivity.value = min(before, ndim)
 
-    def _show_plane(self, plane: Plane | None, layer: Image | None) -> None:
+    def _show_plane(
+        self, plane: Plane | None, layer: Image | None, counts: list[int] | None
+    ) -> None:
+        """Show what is divided; `counts` are its pixels in every plane, if known."""
         if plane is None or layer is None:
             self._plane_note.setText("")
             self._granularity.set_image(0, None)
             return
         self._plane_note.setText(plane.describe())
         self._offer_neighbours(len(plane.spatial))
-        self._granularity.set_image(plane.n_pixels, _pixel_size(layer, plane))
+        divided = [n for n in counts or () if n > 0]
+        n_pixels = round(sum(divided) / len(divided)) if divided else plane.n_pixels
+        self._granularity.set_image(n_pixels, _pixel_size(layer, plane))
 
 
 def _finest_level(layer: Image | None) -> int:

@@ -11,15 +11,21 @@ from napari_paf.widgets.common import warmup
 from napari_paf.widgets.common.axes import guess_axes, why_not_axes
 from napari_paf.widgets.common.plane import mask_of, plane_in_view
 from napari_paf.widgets.common.preferences import REMEMBERED_VALUES, preferred_device
-from napari_paf.widgets.common.region import box_in_view, box_of_shapes
+from napari_paf.widgets.common.region import AREAS, box_in_view, box_of_shapes
 from napari_paf.widgets.superpixels.checks import why_not
 from napari_paf.widgets.superpixels.controls import SuperpixelControls
-from napari_paf.widgets.superpixels.texts import DEVICES, NO_IMAGE, NO_SHAPE
+from napari_paf.widgets.superpixels.inside import count_inside
+from napari_paf.widgets.superpixels.texts import (
+    DEVICES,
+    NO_IMAGE,
+    NO_SHAPE,
+    NO_SHAPE_HERE,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_paf.widgets.common.plane import Plane
+    from napari_paf.widgets.common.plane import Mask, Plane
     from napari_paf.widgets.common.region import Box
     from napari_paf.widgets.common.warmup import Backends
     from napari_paf.widgets.superpixels.live import Live
@@ -34,6 +40,7 @@ class SuperpixelFollower(SuperpixelControls):
         super().__init__(viewer)
         self._plane: Plane | None = None
         self._box: Box | None = None
+        self._counted: tuple[Any, list[int] | None] | None = None
         self._live: Live | None = None
         self._changed_since_start = False  # of a run: its layers, or the choice of them
         self._recheck = QTimer(self)
@@ -145,21 +152,41 @@ class SuperpixelFollower(SuperpixelControls):
 
     def _update_soon(self, event: Any = None) -> None:
         self._live, self._changed_since_start = None, True  # made from other pixels
+        self._counted = None
         self._recheck.start(0)
 
     def _update(self, event: Any = None) -> None:
         """Look at what is in view and whether superpixels of it can be had."""
         self._plane, self._box, reason = self._look()
-        self._show_plane(self._plane, self.image_layer.value)
+        mask = counts = None
+        if self._plane is not None:
+            mask = mask_of(self.mask_layer.value, self._plane)
+            counts = self._count(self._plane, mask, self._box)
+        self._show_plane(self._plane, self.image_layer.value, counts)
         if self._plane is not None and not reason:
             reason = why_not(
                 self._plane,
-                mask_of(self.mask_layer.value, self._plane),
+                mask,
+                counts,
                 n_segments=self.n_segments.value,
                 balance=self.balance.value,
                 connectivity=self.connectivity.value,
             )
         self._panel.set_reason(reason)
+
+    def _count(
+        self, plane: Plane, mask: Mask | None, box: Box | None
+    ) -> list[int] | None:
+        """Return how many pixels of each plane are divided, if that is soon known."""
+        outlines = () if box is None else box.outlines
+        key = (
+            (plane.index, plane.spatial, plane.loop, plane.stack_shape, plane.zoom),
+            mask and (id(mask.data), mask.follows, mask.shape),
+            tuple(outline.tobytes() for outline in outlines),
+        )
+        if self._counted is None or self._counted[0] != key:
+            self._counted = key, count_inside(plane, mask, box)
+        return self._counted[1]
 
     def _look(self) -> tuple[Plane | None, Box | None, str]:
         """Return what is to be divided, or why that cannot be said."""
@@ -169,22 +196,26 @@ class SuperpixelFollower(SuperpixelControls):
         reason = why_not_axes(self.axes.value, layer.ndim)
         if reason:
             return None, None, reason
-        box = None
-        if self.region.value == "view":
-            box = box_in_view(layer)
-        elif self.region.value is not None:
-            box = box_of_shapes(self.region.value, layer)
-            if box is None:
-                return None, None, NO_SHAPE
         plane = plane_in_view(
             layer,
             self._viewer.dims,
             axes=self.axes.value,
             extent=self.extent.value,
             level=self.level.value or 0,
-            box=box,
         )
-        return plane, box, ""
+        region = self.region.value
+        if region is None:
+            return plane, None, ""
+        if region == "view":
+            box = box_in_view(layer)
+        else:
+            found = box_of_shapes(region, layer, plane)
+            if found is None:
+                elsewhere = any(kind in AREAS for kind in region.shape_type)
+                why = NO_SHAPE_HERE.format(region.name) if elsewhere else NO_SHAPE
+                return None, None, why
+            box = found
+        return plane.within(box), box, ""
 
     def _offer_backends(self, backends: Backends) -> None:
         self.model.set_names(backends.models)

@@ -74,7 +74,8 @@ class LayerHierarchy:
             return self.hierarchy, index
         lengths = self.hierarchy.shape[: len(loop)]
         number = np.ravel_multi_index([place[axis] for axis in loop], lengths)
-        return self.hierarchy.planes[int(number)], index
+        of_plane = self.hierarchy.planes[int(number)]
+        return None if of_plane is None else (of_plane, index)
 
 
 class _News(QObject):

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_paf._progress import part
+from napari_paf._validation import check_mask
 from napari_paf._version import __version__
+from napari_paf.widgets.superpixels.inside import inside_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,8 +40,8 @@ class PlaneHierarchies:
 
     Attributes
     ----------
-    planes : list of SuperpixelHierarchy
-        One for each plane, in raster order.
+    planes : list of SuperpixelHierarchy or None
+        One for each plane, in raster order; None where nothing is inside.
     shape : tuple of int
         Numbers of planes along the other axes, then the shape of a plane.
     loop : tuple of int
@@ -48,24 +50,23 @@ class PlaneHierarchies:
         Whether labels go on counting from plane to plane.
     """
 
-    planes: list[SuperpixelHierarchy]
+    planes: list[SuperpixelHierarchy | None]
     shape: tuple[int, ...]
     loop: tuple[int, ...]
     unique: bool
 
     def labels(self, n_segments: int) -> NDArray[Any]:
         """Return the labels of all planes, `n_segments` in each."""
-        stack = None
+        n_planes = len(self.planes)
+        most = n_segments * (n_planes if self.unique else 1)
+        dtype = np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32
+        stack = np.zeros((n_planes, *self.shape[len(self.loop) :]), dtype)
         for number, hierarchy in enumerate(self.planes):
-            labels = hierarchy.labels(n_segments)
-            if stack is None:
-                most = n_segments * (len(self.planes) if self.unique else 1)
-                dtype = np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32
-                stack = np.zeros((len(self.planes), *labels.shape), dtype)
-            stack[number] = labels
+            if hierarchy is None:
+                continue
+            stack[number] = hierarchy.labels(n_segments)
             if self.unique:
-                stack[number][labels > 0] += stack.dtype.type(number * n_segments)
-        assert stack is not None
+                stack[number][stack[number] > 0] += dtype(number * n_segments)
         places = range(len(self.loop))
         return np.moveaxis(stack.reshape(self.shape), places, self.loop)
 
@@ -102,8 +103,7 @@ class Request:
         progress(0, "Loading PyTorch and Numba")
         from napari_paf.pipeline import superpixel_hierarchy
 
-        inside = None if self.box is None else self.box.mask(self.plane)
-        hierarchies = []
+        hierarchies: list[SuperpixelHierarchy | None] = []
         changed = False
         n_planes = self.plane.n_planes
         for number, plane in enumerate(self.plane.planes()):
@@ -113,9 +113,10 @@ class Request:
             image, channel_axis = plane.read(self.channels)
             if plane.in_memory:
                 image = image.copy()  # the layer may be edited during the run
-            mask = None if self.mask is None else self.mask.read(plane).copy()
-            if inside is not None:
-                mask = inside if mask is None else (mask != 0) & inside
+            mask = inside_of(plane, self.mask, self.box)
+            if self.plane.loop and mask is not None and not mask.any():
+                hierarchies.append(None)
+                continue
             share = part(progress, first, 0.02 + 0.97 * (number + 1) / n_planes)
 
             def report(
@@ -140,20 +141,24 @@ class Request:
             changed |= plane.in_memory and not np.array_equal(
                 image, plane.read(self.channels)[0]
             )
-        hierarchy: Hierarchy = hierarchies[0]
-        if self.plane.loop:
-            slices = [i for i, p in enumerate(self.plane.index) if isinstance(p, slice)]
-            hierarchy = PlaneHierarchies(
-                hierarchies,
-                (
-                    *(self.plane.stack_shape[axis] for axis in self.plane.loop),
-                    *self.plane.shape,
-                ),
-                tuple(slices.index(axis) for axis in self.plane.loop),
-                self.unique,
-            )
+        hierarchy = self._together(hierarchies)
         labels = hierarchy.labels(self.n_segments)
         return Computed(labels, hierarchy, changed, time.perf_counter() - start)
+
+    def _together(self, hierarchies: list[SuperpixelHierarchy | None]) -> Hierarchy:
+        plane = self.plane
+        if not plane.loop:
+            assert hierarchies[0] is not None
+            return hierarchies[0]
+        check_mask([each is not None for each in hierarchies], (plane.n_planes,))
+        slices = [i for i, p in enumerate(plane.index) if isinstance(p, slice)]
+        lengths = (plane.stack_shape[axis] for axis in plane.loop)
+        return PlaneHierarchies(
+            hierarchies,
+            (*lengths, *plane.shape),
+            tuple(slices.index(axis) for axis in plane.loop),
+            self.unique,
+        )
 
     def record(self) -> dict[str, Any]:
         """Return all that is needed to compute the same superpixels again."""
@@ -185,7 +190,12 @@ class Request:
             "region": None if self.box is None else self.box.name or "view",
             "outlines": None
             if self.box is None
-            else [outline.tolist() for outline in self.box.outlines],
+            else [_as_lists(outline) for outline in self.box.outlines],
             "unique": self.unique,
             "device": self.device,
         }
+
+
+def _as_lists(outline: NDArray[np.float64]) -> list[list[float | None]]:
+    """Return points as they can be saved: None for NaN, which JSON does not know."""
+    return [[None if at != at else at for at in point] for point in outline.tolist()]

@@ -64,6 +64,10 @@ TOO_LARGE = (
     "More settings."
 )
 NO_SHAPE = "Draw a rectangle, an ellipse or a polygon, or choose another part."
+NO_SHAPE_HERE = (
+    "The shapes of \u201c{}\u201d lie on other planes: draw one on this plane, or "
+    "choose another part."
+)
 NOTHING_TO_COPY = "Run first: there is nothing to copy yet."
 HELP = "https://github.com/napari-paf/napari-paf/blob/main/docs/superpixels_widget.md"
 DEVICES = {
