@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QApplication
 from napari_paf.leaks import leaking_pixels
 from napari_paf.metrics import evaluate
 from napari_paf.widgets.common.plane import plane_in_view
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.superpixels.hierarchies import remember
 
 MEASURES = (

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget
 import napari_paf
 from napari_paf import regions
 from napari_paf.affinity import predict
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.objects.texts import (
     CHANGED,
     CHANGED_MEANWHILE,

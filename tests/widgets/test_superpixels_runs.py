@@ -111,16 +111,18 @@ def test_removed_result_is_made_anew(open_widget, computing, run, grey):
 
 def test_more_labels_than_the_type_holds(open_widget, computing, run, grey):
     viewer, widget = open_widget(grey)
+    widget.n_segments.value = 200
     run(widget)
     (labels,) = results(viewer)
-    labels.data = (labels.data % 200).astype(np.uint8)
+    labels.data = labels.data.astype(np.uint8)
+    widget.n_segments.value = 300
     run(widget)
     assert results(viewer) == [labels]
     np.testing.assert_array_equal(labels.data, computing.stripes(grey.shape, 300))
 
 
 def test_large_updates_leave_no_history(open_widget, computing, run, grey, monkeypatch):
-    monkeypatch.setattr("napari_paf.widgets.common.results._MOST_PIXELS_TO_UNDO", 10)
+    monkeypatch.setattr("napari_paf.widgets.common.undoable._MOST_PIXELS_TO_UNDO", 10)
     viewer, widget = open_widget(grey)
     run(widget)
     widget.n_segments.value = 20
@@ -186,7 +188,7 @@ def test_other_views_of_a_stack(open_widget, computing, run):
 
 
 def test_huge_stack_gets_a_layer_of_one_plane(open_widget, computing, run, monkeypatch):
-    monkeypatch.setattr("napari_paf.widgets.common.results._MOST_BYTES_OF_STACK", 100)
+    monkeypatch.setattr("napari_paf.widgets.common.targets._MOST_BYTES_OF_STACK", 100)
     image = np.zeros((6, 10, 12), np.uint8)
     viewer, widget = open_widget(image, scale=(4, 1, 2), translate=(1, 2, 3), rotate=40)
     viewer.dims.set_current_step(0, 3)

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from napari_paf.replay import replay
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 
 COLOURS = {"rgb": True}
 STACK = (3, 20, 24)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from napari_paf._files import replacing
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.superpixels.texts import NOT_RECORDED
 
 

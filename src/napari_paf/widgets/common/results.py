@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from napari.layers import Labels
 
 from napari_paf.widgets.common.layers import at_level, moved, placement, unwrap
+from napari_paf.widgets.common.records import KEY, mark_as_own, results_of
+from napari_paf.widgets.common.targets import find_target, fits_in_memory
+from napari_paf.widgets.common.undoable import can_undo, write_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari import Viewer
     from napari.layers import Image
     from numpy.typing import NDArray
 
+    from napari_paf.widgets.common.layers import Index
     from napari_paf.widgets.common.plane import Plane
-
-KEY = "napari_paf"  # in layer.metadata
-_OF_A_PART = ("plane", "plane_axes", "window", "zoom")  # in records: where it is
-
-# Undoing a run needs some 30 bytes for every pixel that changed.
-_MOST_PIXELS_TO_UNDO = 2**21
-# Larger stacks get a layer of the one plane instead of one of their own size.
-_MOST_BYTES_OF_STACK = 2**32
 
 
 @dataclass(frozen=True)
@@ -55,29 +52,22 @@ class Source:
         return cls(layer, plane, layer.name, placement(layer))
 
 
-def mark_as_own(layer: Labels) -> None:
-    """Note in the record of a layer that it is the one, and no copy of it."""
-    record = {**layer.metadata[KEY], "layer_id": str(layer.unique_id)}
-    layer.metadata = {**layer.metadata, KEY: record}
+class Placed(NamedTuple):
+    """Where superpixels went.
 
+    Attributes
+    ----------
+    layer : Labels
+        That has them.
+    remark : str
+        What became of the image meanwhile, if anything.
+    kept : bool
+        Whether earlier ones were kept, since they may have been edited by hand.
+    """
 
-def is_a_copy(layer: Labels) -> bool:
-    """Return whether the user has duplicated a result: a copy is never written to."""
-    own = str(layer.unique_id)
-    return bool(layer.metadata[KEY].get("layer_id", own) != own)
-
-
-def results_of(viewer: Viewer, image: Image) -> list[Labels]:
-    """Return the layers made from an image layer, without copies, the newest last."""
-    own = [
-        layer
-        for layer in viewer.layers
-        if isinstance(layer, Labels)
-        and isinstance(layer.metadata.get(KEY), dict)
-        and layer.metadata[KEY].get("image_layer_id") == str(image.unique_id)
-        and not is_a_copy(unwrap(layer))
-    ]
-    return sorted(own, key=lambda layer: str(layer.metadata[KEY].get("finished")))
+    layer: Labels
+    remark: str
+    kept: bool
 
 
 def put_superpixels(
@@ -89,12 +79,27 @@ def put_superpixels(
     changed: bool,
     keep_previous: bool,
     outlines: bool,
-) -> tuple[Labels, str]:
+    is_as_made: Callable[[Labels, Index | None], bool],
+) -> Placed:
     """Add the superpixels of a plane, or update the layer that has them.
 
-    `changed` says that the pixels were seen to change during the run. Returns
-    the layer and what the user should know, if anything. Must be called in the
-    window's thread.
+    Edits by hand are never lost: what undo could not bring back is replaced only where
+    it is known to be as the plugin made it.
+
+    Parameters
+    ----------
+    viewer, source, superpixels, record, outlines
+        Where, of what, which, what to note about them, and how to show a new layer.
+    changed : bool
+        Whether pixels of the image were seen to change during the run.
+    keep_previous : bool
+        Whether to add a layer in any case.
+    is_as_made : callable
+        Tells of a layer and a part of it, None for all, whether nobody has edited it.
+
+    Notes
+    -----
+    Must be called in the window's thread.
     """
     image, plane = source.layer, source.plane
     remark, place = _what_happened(viewer, source, changed)
@@ -110,70 +115,35 @@ def put_superpixels(
         "finished": datetime.now(UTC).isoformat(),
     }
     earlier = [] if keep_previous else results_of(viewer, image)
-    put = _put_part if plane.bounded else _put_whole
-    target = put(viewer, source, superpixels, record, place, earlier, outlines)
-    mark_as_own(target)
-    return target, remark
-
-
-def _put_whole(
-    viewer: Viewer,
-    source: Source,
-    superpixels: NDArray[Any],
-    record: dict[str, Any],
-    place: dict[str, Any],
-    earlier: list[Labels],
-    outlines: bool,
-) -> Labels:
-    """Show the superpixels of whole planes in a layer as large as the image."""
-    plane = source.plane
-    target, region = _find_target(earlier, plane)
-    if target is None:
-        return _add(viewer, source, superpixels, record, place, outlines)
-    if region is None:  # the image has another shape by now
-        target.data = _array_for(plane, superpixels)
-        target.metadata = {**target.metadata, KEY: record}
+    target, region = find_target(earlier, plane, record, superpixels.shape)
+    kept = target is not None and not (
+        (region is not None and can_undo(target, region, superpixels))
+        or is_as_made(target, region)
+    )
+    if target is None or kept:
+        data, place = _as_a_layer(plane, superpixels, place)
+        target = _add_layer(viewer, source, data, record, place, outlines)
+    elif region is None:
+        target.data, place = _as_a_layer(plane, superpixels, place)
+        _describe(target, record, place)
     else:
         write_labels(target, region, superpixels)
-        target.metadata = {**target.metadata, KEY: _with_planes(record, target)}
-    if tuple(target.data.shape) == plane.stack_shape:
-        for name, value in place.items():
-            setattr(target, name, value)
-    return target
+        if plane.bounded:
+            place = moved(place, _origin(plane))
+        else:
+            record = _with_planes(record, target)
+            if tuple(target.data.shape) != plane.stack_shape:
+                place = {}
+        _describe(target, record, place)
+    mark_as_own(target)
+    return Placed(target, remark, kept)
 
 
-def _put_part(
-    viewer: Viewer,
-    source: Source,
-    superpixels: NDArray[Any],
-    record: dict[str, Any],
-    place: dict[str, Any],
-    earlier: list[Labels],
-    outlines: bool,
-) -> Labels:
-    """Show the superpixels of a part as a layer that is no larger than the part."""
-    plane = source.plane
-    axes = tuple(i for i, p in enumerate(plane.label_index) if isinstance(p, int))
-    data = np.expand_dims(superpixels, axes)
-    origin = tuple(
-        p if isinstance(p, int) else p.indices(length)[0]
-        for p, length in zip(plane.label_index, plane.stack_shape, strict=True)
-    )
-    place = moved(place, origin)
-    for target in reversed(earlier):
-        before = target.metadata[KEY]
-        if before.get("window") and isinstance(target.data, np.ndarray):
-            same = all(before.get(key) == record[key] for key in _OF_A_PART)
-            if same and target.data.shape == data.shape:
-                everything = (slice(None),) * data.ndim
-                write_labels(target, everything, data)  # so that undo brings it back
-            else:
-                target.data = data
-            target.metadata = {**target.metadata, KEY: record}
-            for name, value in place.items():
-                setattr(target, name, value)
-            return target
-    return _add_layer(viewer, source, data, record, place, outlines)
+def _describe(target: Labels, record: dict[str, Any], place: dict[str, Any]) -> None:
+    """Note on a layer what it holds now, and move it to where that is."""
+    target.metadata = {**target.metadata, KEY: record}
+    for name, value in place.items():
+        setattr(target, name, value)
 
 
 def _what_happened(
@@ -197,68 +167,31 @@ def _what_happened(
     return "", placement(image)
 
 
-def _find_target(
-    earlier: list[Labels], plane: Plane
-) -> tuple[Labels | None, tuple[int | slice, ...] | None]:
-    """Return the newest result that has the plane, and which part of it that is.
+def _as_a_layer(
+    plane: Plane, superpixels: NDArray[Any], place: dict[str, Any]
+) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Return data and place of a layer: of all of the image, unless that is too much.
 
-    The part is None where a result was made when the image had another shape.
+    The superpixels of a part get a layer that is no larger than the part.
     """
-    for layer in reversed(earlier):
-        record = layer.metadata[KEY]
-        if not isinstance(layer.data, np.ndarray) or record.get("window"):
-            continue
-        if record.get("image_shape") != list(plane.stack_shape):
-            if _fits_in_memory(plane):
-                return layer, None
-        elif tuple(layer.data.shape) == plane.stack_shape:
-            return layer, region_in(layer, plane)
-        elif record.get("plane") == list(plane.position):
-            return layer, region_in(layer, plane)
-    return None, None
-
-
-def region_in(target: Labels, plane: Plane) -> tuple[int | slice, ...]:
-    """Return which part of a result the superpixels of a plane are."""
-    if plane.bounded:
+    if plane.bounded or not (
+        superpixels.shape == plane.stack_shape or fits_in_memory(plane)
+    ):
         index = plane.label_index
-        return tuple(0 if isinstance(part, int) else slice(None) for part in index)
-    if tuple(target.data.shape) == plane.stack_shape:
-        return plane.label_index
-    return tuple(0 if isinstance(at, int) else at for at in plane.label_index)
-
-
-def _fits_in_memory(plane: Plane) -> bool:
-    return prod(plane.stack_shape) * 4 <= _MOST_BYTES_OF_STACK
-
-
-def _array_for(plane: Plane, superpixels: NDArray[Any]) -> NDArray[Any]:
-    """Return labels of the size of the layer, 0 in all planes but one."""
-    if superpixels.shape == plane.stack_shape:
-        return np.array(superpixels)
+        single = tuple(axis for axis, p in enumerate(index) if isinstance(p, int))
+        return np.expand_dims(superpixels, single), moved(place, _origin(plane))
     # Memory of the planes that stay empty is never touched.
     data = np.zeros(plane.stack_shape, superpixels.dtype)
     data[plane.label_index] = superpixels
-    return data
+    return data, place
 
 
-def _add(
-    viewer: Viewer,
-    source: Source,
-    superpixels: NDArray[Any],
-    record: dict[str, Any],
-    place: dict[str, Any],
-    outlines: bool,
-) -> Labels:
-    plane = source.plane
-    if superpixels.shape == plane.stack_shape or _fits_in_memory(plane):
-        data = _array_for(plane, superpixels)
-    else:
-        axes = tuple(i for i, p in enumerate(plane.label_index) if isinstance(p, int))
-        data = np.expand_dims(superpixels, axes)
-        origin = tuple(p if isinstance(p, int) else 0 for p in plane.label_index)
-        place = moved(place, origin)
-    return _add_layer(viewer, source, data, record, place, outlines)
+def _origin(plane: Plane) -> tuple[int, ...]:
+    """Return where in the image the first pixel of a plane is."""
+    return tuple(
+        p if isinstance(p, int) else p.indices(length)[0]
+        for p, length in zip(plane.label_index, plane.stack_shape, strict=True)
+    )
 
 
 def _add_layer(
@@ -275,32 +208,6 @@ def _add_layer(
     layer.contour = 1 if outlines else 0  # before it is drawn for the first time
     viewer.add_layer(layer)
     return layer
-
-
-def write_labels(
-    target: Labels, region: tuple[int | slice, ...], superpixels: NDArray[Any]
-) -> None:
-    """Write the new labels so that undo brings back the old ones."""
-    view = target.data[region]
-    fits = superpixels.max() <= np.iinfo(target.data.dtype).max
-    if not fits:
-        data = target.data.astype(superpixels.dtype)
-        data[region] = superpixels
-        target.data = data
-        return
-    changed = view != superpixels
-    n_changed = int(np.count_nonzero(changed))
-    if n_changed > _MOST_PIXELS_TO_UNDO:
-        view[...] = superpixels
-        target.data = target.data  # tells napari; drops the history
-        return
-    if n_changed:
-        where = iter(np.nonzero(changed))
-        indices = tuple(
-            np.full(n_changed, part) if isinstance(part, int) else next(where)
-            for part in region
-        )
-        target.data_setitem(indices, superpixels[changed])
 
 
 def _with_planes(record: dict[str, Any], target: Labels) -> dict[str, Any]:

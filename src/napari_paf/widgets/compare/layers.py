@@ -10,7 +10,7 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_paf.widgets.common.layers import unwrap
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.compare.read import beside
 from napari_paf.widgets.train.guess import sounds_like_truth
 

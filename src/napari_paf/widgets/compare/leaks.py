@@ -9,7 +9,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_paf.widgets.common.layers import moved, placement, unwrap
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.compare.layers import LEAKS, record_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.form import Form, RunPanel, help_button
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.preferences import REMEMBERED_VALUES
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.common.running import RunningWidget
 from napari_paf.widgets.objects.texts import HELP, TOOLTIPS
 from napari_paf.widgets.superpixels.hierarchies import hierarchy_of

@@ -9,14 +9,12 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_paf.widgets.common.layers import placement, unwrap
-from napari_paf.widgets.common.results import (
-    KEY,
-    is_a_copy,
-    mark_as_own,
-    write_labels,
-)
+from napari_paf.widgets.common.records import KEY, is_a_copy, mark_as_own
+from napari_paf.widgets.common.undoable import can_undo, write_labels
 
 if TYPE_CHECKING:
+    from weakref import ref
+
     from napari import Viewer
     from numpy.typing import NDArray
 
@@ -89,23 +87,60 @@ def objects_of(viewer: Viewer, key: str) -> Labels | None:
     return None
 
 
-def put_objects(
-    viewer: Viewer, origin: Origin, objects: NDArray[Any], record: dict[str, Any]
-) -> Labels:
-    """Add the objects, or update the layer that has them so that undo brings it back.
+@dataclass(frozen=True)
+class Drawn:
+    """Objects as they were drawn last, so that edits by hand are noticed."""
 
+    layer: ref[Labels]
+    index: Index
+    labels: NDArray[Any]
+
+    def is_in(self, layer: Labels) -> bool:
+        """Return whether a layer still has them, and nobody has edited them."""
+        data = layer.data
+        return bool(
+            self.layer() is layer
+            and isinstance(data, np.ndarray)
+            and data.ndim == len(self.index)
+            and np.array_equal(data[self.index], self.labels)
+        )
+
+
+def put_objects(
+    viewer: Viewer,
+    origin: Origin,
+    objects: NDArray[Any],
+    record: dict[str, Any],
+    drawn: Drawn | None,
+) -> tuple[Labels, bool]:
+    """Add the objects, or update the layer that has them.
+
+    What undo could not bring back is replaced only if it is as it was drawn.
+
+    Returns
+    -------
+    layer : Labels
+        That has them.
+    kept : bool
+        Whether earlier objects were kept, since they may have been edited by hand.
+
+    Notes
+    -----
     Must be called in the window's thread.
     """
-    target = objects_of(viewer, origin.key)
+    target, kept = objects_of(viewer, origin.key), False
     if (
         target is not None
         and isinstance(target.data, np.ndarray)
         and target.data.shape == origin.shape
     ):
-        write_labels(target, origin.index, objects)
-        target.metadata = {**target.metadata, KEY: record}
-        mark_as_own(target)
-        return target
+        as_drawn = drawn is not None and drawn.is_in(target)
+        if as_drawn or can_undo(target, origin.index, objects):
+            write_labels(target, origin.index, objects)
+            target.metadata = {**target.metadata, KEY: record}
+            mark_as_own(target)
+            return target, False
+        kept = True
     data = np.zeros(origin.shape, objects.dtype)
     data[origin.index] = objects
     layer = Labels(
@@ -113,4 +148,4 @@ def put_objects(
     )
     viewer.add_layer(layer)
     mark_as_own(layer)
-    return layer
+    return layer, kept

@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
 
 from napari_paf._version import __version__
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.common.running import copy_text
+from napari_paf.widgets.common.undoable import KEPT
 from napari_paf.widgets.objects.as_python import as_python
 from napari_paf.widgets.objects.controls import ObjectControls
 from napari_paf.widgets.objects.layers import (
+    Drawn,
     Origin,
     objects_of,
     put_objects,
@@ -39,11 +40,8 @@ from napari_paf.widgets.objects.texts import (
 from napari_paf.widgets.superpixels.hierarchies import hierarchy_of, news
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari import Viewer
     from napari.layers import Labels
-    from numpy.typing import NDArray
 
     from napari_paf.widgets.objects.request import Objects
 
@@ -82,8 +80,7 @@ class ObjectsWidget(ObjectControls):
         self._made_of: tuple[ref[Labels] | None, ref[Labels] | None] = None, None
         self._record: dict[str, Any] = {}
         self._objects: Objects | None = None  # of the last run, at any threshold
-        self._drawn: NDArray[Any] | None = None
-        self._result: Callable[[], Labels | None] = lambda: None
+        self._drawn: Drawn | None = None
         self._changed = False  # superpixels or seeds, since the last run began
         # Fast drags are drawn once for each turn of the window's loop.
         self._redraw = QTimer(self)
@@ -106,7 +103,7 @@ class ObjectsWidget(ObjectControls):
         layer, seeds = self.labels_layer.value, self.seeds_layer.value
         self._redraw.stop()
         self._changed = False
-        self._objects = self._drawn = None
+        self._objects = None
         self._origin = Origin.of(layer, request.labels_index)
         self._made_of = ref(layer), None if seeds is None else ref(seeds)
         record = request.record
@@ -162,7 +159,7 @@ class ObjectsWidget(ObjectControls):
             self._ties.names.connect(layer.events.name, self._refresh_layers)
         self.labels_layer.refresh()
         self.seeds_layer.refresh()
-        if self._objects is not None and self._result() not in self._viewer.layers:
+        if self._drawn is not None and self._drawn.layer() not in self._viewer.layers:
             self._objects = self._drawn = None  # gives its memory back
         self._watch_layers()
 
@@ -236,9 +233,14 @@ class ObjectsWidget(ObjectControls):
             "finished": datetime.now(UTC).isoformat(),
         }
         spread = objects.plane.spread(labels)
-        layer = put_objects(self._viewer, self._origin, spread, record)
-        self._objects, self._drawn, self._result = objects, labels, ref(layer)
+        layer, kept = put_objects(
+            self._viewer, self._origin, spread, record, self._drawn
+        )
+        self._objects = objects
+        self._drawn = Drawn(ref(layer), self._origin.index, spread)
         self._outcome = outcome(n_objects, objects.seconds)
+        if kept:
+            self._outcome += f" {KEPT}"
         if self._changed:
             self._outcome = CHANGED_MEANWHILE
             show_info(self._outcome)
@@ -255,33 +257,29 @@ class ObjectsWidget(ObjectControls):
 
     def _draw_settings(self) -> None:
         """Show the chosen threshold and size without another run."""
-        if self._objects is None or self._origin is None or self._run is not None:
+        if self._objects is None or self._run is not None:
             return
         if self._others_are_chosen():
             self._panel.set_running(False, OTHERS_CHOSEN)
             return
-        self._panel.set_running(False, self._draw(self._result()))
+        self._panel.set_running(False, self._draw())
 
-    def _draw(self, layer: Labels | None) -> str:
+    def _draw(self) -> str:
         """Draw the last result as it is chosen now; return what there is to say."""
         assert self._objects is not None
         assert self._drawn is not None
-        assert self._origin is not None
+        layer, index = self._drawn.layer(), self._drawn.index
         settings = self._settings()
         if layer is None or settings.items() <= layer.metadata[KEY].items():
             return self.message
-        data, plane = layer.data, self._objects.plane
-        if not (
-            isinstance(data, np.ndarray)
-            and data.shape == self._origin.shape
-            and np.array_equal(data[self._origin.index], plane.spread(self._drawn))
-        ):
+        if not self._drawn.is_in(layer):
             return EDITED
         labels, n_objects = self._objects.at(**settings)
+        spread, data = self._objects.plane.spread(labels), layer.data
         if labels.dtype.itemsize > data.dtype.itemsize:
             data = data.astype(labels.dtype)
-        data[self._origin.index] = plane.spread(labels)
-        self._drawn = labels
+        data[index] = spread
+        self._drawn = Drawn(ref(layer), index, spread)
         layer.data = data  # tells napari; drops the history
         record = {**layer.metadata[KEY], **settings, "n_objects": n_objects}
         layer.metadata = {**layer.metadata, KEY: record}
@@ -294,6 +292,6 @@ class ObjectsWidget(ObjectControls):
         super()._on_ended()
         if self._objects is not None:
             # The slider may have moved on during the run.
-            moved = self._draw(self._result())
+            moved = self._draw()
             self._outcome = self._outcome if "from the last" not in moved else moved
         self._panel.set_running(False, self._outcome)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Labels
 
 from napari_paf.widgets.common.layers import unwrap
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.painter.controls import TOOLTIPS, PainterControls
 from napari_paf.widgets.painter.hover import Hover
 from napari_paf.widgets.painter.planes import axes_across

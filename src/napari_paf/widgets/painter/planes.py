@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_paf.widgets.common.results import region_in
+from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.common.targets import region_in
 from napari_paf.widgets.superpixels.request import PlaneHierarchies
 
 if TYPE_CHECKING:
@@ -103,3 +104,19 @@ def remember(
 def hierarchy_of(layer: Labels) -> LayerHierarchy | None:
     """Return the hierarchy of a layer's superpixels, if it was kept."""
     return _known.get(layer)
+
+
+def is_as_made(layer: Labels, index: Index | None = None) -> bool:
+    """Return whether nobody has edited the superpixels in a part of a layer.
+
+    `index` is the part, None for all. False where that is not known: only the plane
+    that was divided last is.
+    """
+    known = _known.get(layer)
+    if known is None or not isinstance(layer.data, np.ndarray):
+        return False
+    now = layer.data[known.index]
+    if now.size < layer.data.size if index is None else index != known.index:
+        return False
+    made = known.labels(layer.metadata[KEY]["n_segments"])
+    return bool(np.array_equal(now, made))

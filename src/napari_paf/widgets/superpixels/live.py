@@ -8,7 +8,8 @@ from weakref import ref
 
 import numpy as np
 
-from napari_paf.widgets.common.results import KEY, region_in
+from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.common.targets import region_in
 
 if TYPE_CHECKING:
     from napari.layers import Labels

@@ -10,11 +10,13 @@ from qtpy.QtCore import QTimer
 from napari_paf.widgets.common import warmup
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.plane import mask_of
-from napari_paf.widgets.common.results import KEY, Source, put_superpixels, results_of
+from napari_paf.widgets.common.records import KEY, results_of
+from napari_paf.widgets.common.results import Source, put_superpixels
 from napari_paf.widgets.common.running import copy_text
+from napari_paf.widgets.common.undoable import KEPT
 from napari_paf.widgets.superpixels.as_python import as_python
 from napari_paf.widgets.superpixels.follower import SuperpixelFollower
-from napari_paf.widgets.superpixels.hierarchies import remember
+from napari_paf.widgets.superpixels.hierarchies import is_as_made, remember
 from napari_paf.widgets.superpixels.live import Live
 from napari_paf.widgets.superpixels.request import Request
 from napari_paf.widgets.superpixels.texts import (
@@ -163,7 +165,7 @@ class SuperpixelsWidget(SuperpixelFollower):
 
     def _on_done(self, computed: Computed) -> None:
         assert self._source is not None
-        layer, remark = put_superpixels(
+        layer, remark, kept = put_superpixels(
             self._viewer,
             self._source,
             computed.labels,
@@ -171,6 +173,7 @@ class SuperpixelsWidget(SuperpixelFollower):
             changed=computed.changed,
             keep_previous=self._keep,
             outlines=self.outlines.value,
+            is_as_made=is_as_made,
         )
         remember(
             layer,
@@ -190,7 +193,7 @@ class SuperpixelsWidget(SuperpixelFollower):
                 computed.labels,
                 self._record,
             )
-        remark = self._draw_latest()
+        remark = self._draw_latest() or (KEPT if kept else "")
         shown = layer.metadata[KEY]["n_segments"]
         n_planes = self._source.plane.n_planes
         self._outcome = f"{outcome(shown, computed.seconds, n_planes)} {remark}".strip()

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.layers import full_resolution, unwrap
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.train.guess import Candidate, guess_pairs
 from napari_paf.widgets.train.rows_area import RowsArea
 from napari_paf.widgets.train.texts import TOOLTIPS

@@ -10,7 +10,7 @@ from napari.layers import Labels
 
 from napari_paf.widgets.common.layers import moved, placement
 from napari_paf.widgets.common.plane import plane_in_view
-from napari_paf.widgets.common.results import KEY
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.train.pairs import PREVIEW
 
 if TYPE_CHECKING:

@@ -1,0 +1,40 @@
+"""What a run notes on the layer that it makes, and finding that layer again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.layers import Labels
+
+from napari_paf.widgets.common.layers import unwrap
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
+KEY = "napari_paf"  # in layer.metadata
+
+
+def mark_as_own(layer: Labels) -> None:
+    """Note in the record of a layer that it is the one, and no copy of it."""
+    record = {**layer.metadata[KEY], "layer_id": str(layer.unique_id)}
+    layer.metadata = {**layer.metadata, KEY: record}
+
+
+def is_a_copy(layer: Labels) -> bool:
+    """Return whether the user has duplicated a result: a copy is never written to."""
+    own = str(layer.unique_id)
+    return bool(layer.metadata[KEY].get("layer_id", own) != own)
+
+
+def results_of(viewer: Viewer, image: Image) -> list[Labels]:
+    """Return the layers made from an image layer, without copies, the newest last."""
+    own = [
+        layer
+        for layer in viewer.layers
+        if isinstance(layer, Labels)
+        and isinstance(layer.metadata.get(KEY), dict)
+        and layer.metadata[KEY].get("image_layer_id") == str(image.unique_id)
+        and not is_a_copy(unwrap(layer))
+    ]
+    return sorted(own, key=lambda layer: str(layer.metadata[KEY].get("finished")))
