@@ -244,12 +244,15 @@ def test_evaluate(tmp_path):
     quick = run("evaluate", tmp_path / "images", *options, "--every", "2")
     assert "Means over 1 images" in quick.stdout
     assert "none of the files" in refusal("evaluate", tmp_path)
+    assert "there is no such folder" in refusal("evaluate", tmp_path / "nowhere")
     assert "n_segments='x'" in refusal("evaluate", tmp_path / "images", "-n", "x")
     # Before any work starts.
     table.unlink()
     for wrong, said in (
         (["--csv", tmp_path / "nowhere" / "a.csv"], "no folder"),
         (["--csv", tmp_path], "is a folder"),
+        (["--csv", tmp_path / "images" / "1.npz"], "is a file to read from"),
+        ([tmp_path / "images" / "truths"], "truths': there is no such folder"),
         (["--plots", tmp_path / "images" / "0.npz"], "is a file"),
         (["--plots", tmp_path / "images" / "0.npz" / "plots"], "is a file"),
         (["--methods", "slic,slik", "--csv", table], "slik"),
@@ -264,7 +267,8 @@ def test_evaluate(tmp_path):
     for method in ("gradient", "slic"):
         large = ["--methods", method, "-n", "10,99999", "--csv", table]
         ended = run("evaluate", tmp_path / "images", *large, code=2)
-        assert "99999" in ended.stderr and "Means over 1 images" in ended.stdout
+        assert "0.npz: n_segments=99999" in ended.stderr.replace("\n", "")
+        assert "Means over 1 images" in ended.stdout
         rows = list(csv.DictReader(table.read_text("utf-8").splitlines()))
         assert [row["n_asked"] for row in rows] == ["10"]
         table.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -25,6 +26,14 @@ def check_free(option: str, path: Path, *, overwrite: bool) -> None:
         raise ValueError(
             f"{option}={str(path)!r} is there already; choose another name, or give "
             "--overwrite."
+        )
+
+
+def check_no_input(option: str, path: Path, inputs: Iterable[Path]) -> None:
+    """Raise if writing a file would replace one that is read."""
+    if path.exists() and any(path.samefile(source) for source in inputs):
+        raise ValueError(
+            f"{option}={str(path)!r} is a file to read from; choose another name."
         )
 
 

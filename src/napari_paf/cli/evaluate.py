@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from napari_paf.cli._checks import check_folder, check_place
+from napari_paf.cli._checks import check_folder, check_no_input, check_place
 from napari_paf.cli._console import (
     Device,
     messages,
@@ -80,6 +80,9 @@ def evaluate(
 
     _check_outputs(csv, plots)
     examples = find_examples(images, truths)[::every]
+    if csv is not None:
+        inputs = [path for e in examples for path in (e.image_path, e.truth_path)]
+        check_no_input("csv", csv, inputs)
     rows: list[dict[str, Any]] = []
     try:
         with progress_bar() as progress:
