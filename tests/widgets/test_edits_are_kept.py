@@ -140,6 +140,27 @@ def test_an_image_of_another_shape(divided, run, edited):
         assert layer.data.shape == (30, 34)
 
 
+@pytest.mark.parametrize("part", [False, True])
+def test_an_image_with_other_axes(open_widget, run, part):
+    image = np.random.default_rng(2).integers(0, 255, (20, 24), dtype=np.uint8)
+    viewer, widget = open_widget(image)
+    widget.model.value = "gradient"
+    widget.n_segments.value = 12
+    if part:
+        shapes = viewer.add_shapes([rectangle(2, 3, 15, 20)], name="cells")
+        widget.image_layer.value = widget.image_layer.choices[0]
+        widget.region.value = shapes
+    run(widget, timeout=120_000)
+    before = viewer.layers[NAME].data.copy()
+    viewer.layers["image 0"].data = np.stack([image] * 3)
+    assert widget.axes.value == "zyx"
+    widget._update()
+    run(widget, timeout=120_000)
+    np.testing.assert_array_equal(viewer.layers[NAME].data, before)
+    (new,) = [layer for layer in viewer.layers if layer.name == f"{NAME} [1]"]
+    assert new.data.shape == ((1, 14, 18) if part else (3, 20, 24))
+
+
 @pytest.mark.parametrize("edited", [False, True])
 @pytest.mark.parametrize("redrawn", [False, True])
 def test_objects(no_undo, divided, run, edited, redrawn):

@@ -57,7 +57,9 @@ def _find_part(
     parts = [
         layer
         for layer in reversed(earlier)
-        if layer.metadata[KEY].get("window") and isinstance(layer.data, np.ndarray)
+        if layer.metadata[KEY].get("window")
+        and isinstance(layer.data, np.ndarray)
+        and layer.ndim == len(plane.index)
     ]
     for layer in parts:
         before, region = layer.metadata[KEY], region_in(layer, plane)
@@ -76,6 +78,8 @@ def _find_whole(
         record = layer.metadata[KEY]
         if not isinstance(layer.data, np.ndarray) or record.get("window"):
             continue
+        if layer.ndim != len(plane.index):
+            continue  # the image has other axes by now
         if record.get("image_shape") != list(plane.stack_shape):
             if fits_in_memory(plane):
                 return layer, None

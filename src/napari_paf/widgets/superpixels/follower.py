@@ -153,6 +153,9 @@ class SuperpixelFollower(SuperpixelControls):
     def _update_soon(self, event: Any = None) -> None:
         self._live, self._changed_since_start = None, True  # made from other pixels
         self._counted = None
+        layer = self.image_layer.value
+        if layer is not None and layer.ndim != len(self.axes.value):
+            self._guess_axes()
         self._recheck.start(0)
 
     def _update(self, event: Any = None) -> None:
