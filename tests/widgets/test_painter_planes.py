@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
+from napari_paf.painting import SuperpixelPixels
 from napari_paf.widgets.painter.hover import NAME
 from napari_paf.widgets.painter.refining import NO_HIERARCHY, OTHER_PLANE
 from napari_paf.widgets.painter.target import NOT_ACTIVE
@@ -82,6 +83,40 @@ def test_what_a_click_takes_is_what_is_shown(stack):
     painter.mode.value = "fill"
     painter._move(viewer, SimpleNamespace(position=(2, 10, 12)))
     assert NAME not in viewer.layers
+
+
+def test_only_the_plane_under_the_cursor_is_looked_at(stack, monkeypatch):
+    viewer, _, painter, below = stack("planes")
+    seen = []
+    sort = SuperpixelPixels._sort
+    monkeypatch.setattr(
+        SuperpixelPixels, "_sort", lambda self: (seen.append(self.labels), sort(self))
+    )
+    painter.on.setChecked(True)
+    for plane in (1, 1, 2):
+        painter._move(viewer, SimpleNamespace(position=(plane, 10, 12)))
+    assert [labels.shape for labels in seen] == [(20, 24)] * 2
+    np.testing.assert_array_equal(seen[1], below.data[2])
+    for plane in (-1, 3):  # beside the stack
+        painter._move(viewer, SimpleNamespace(position=(plane, 10, 12)))
+        assert NAME not in viewer.layers
+        assert painter.paint((plane, 10, 12)) == 0
+    # A drag during which somebody goes to another plane.
+    event = SimpleNamespace(
+        type="mouse_press", position=(0, 3, 3), modifiers=(), button=1
+    )
+    stroke = painter._drag(viewer, event)
+    next(stroke)
+    for position in ((1, 3, 3), (1, 3, 20)):
+        event.type, event.position = "mouse_move", position
+        next(stroke)
+    stroke.close()
+    numbers = set(below.data[1, 3, 3:21])
+    expected = np.zeros(below.data.shape, bool)
+    expected[0] = below.data[0] == below.data[0, 3, 3]
+    expected[1] = np.isin(below.data[1], list(numbers))
+    target = viewer.layers["image 0 objects"]
+    np.testing.assert_array_equal(target.data > 0, expected)
 
 
 def test_volumes_are_painted_as_a_whole(stack):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
+    from napari_paf.widgets.common.layers import Index
+
 Plane = dict[int, int]  # where it is along the axes that it does not extend along
 
 
@@ -31,26 +33,41 @@ class Strokes:
 
     def __init__(self, superpixels: Labels, target: Labels) -> None:
         self.target = Target(superpixels, target)
-        self._pixels: SuperpixelPixels | None = None
+        self._index: Index = ()  # of what was looked at last
+        self._pixels: SuperpixelPixels | None = None  # of that
 
     @property
     def superpixels(self) -> Labels:
         """The layer of superpixels."""
         return self.target.superpixels
 
-    def pixels(self) -> SuperpixelPixels:
-        """Return the pixels of the superpixels as they are now."""
-        data = np.ascontiguousarray(self.superpixels.data)
+    def look_at(self, world: Any, *, again: bool = True) -> None:
+        """Take over the superpixels as they are now, before those at a point are taken.
+
+        Only those of its plane where they end there: a stack may be large. Those that
+        were looked at already are only looked at `again` if they may have changed.
+        """
+        layer, place = self.superpixels, self._place(world)
+        across = axes_across(layer)
+        if any(not 0 <= place[axis] < layer.data.shape[axis] for axis in across):
+            self._pixels = None
+            return
+        index = tuple(
+            place[axis] if axis in across else slice(None) for axis in range(layer.ndim)
+        )
         known = self._pixels
+        if known is not None and index == self._index and not again:
+            return
+        data = np.ascontiguousarray(layer.data[index])
         if (
             known is None
+            or self._index != index
             or known.labels.shape != data.shape
             or known.labels.dtype != data.dtype
         ):
-            self._pixels = known = SuperpixelPixels(data.copy())
+            self._index, self._pixels = index, SuperpixelPixels(data.copy())
         elif not np.array_equal(known.labels, data):
             known.update(data)
-        return known
 
     def position(self, world: Any) -> NDArray[np.float64]:
         """Return where a point of the world is in the pixels of the superpixels."""
@@ -88,12 +105,15 @@ class Strokes:
 
     def taken(self, chosen: Iterable[int], plane: Plane) -> NDArray[np.intp]:
         """Return the flat indices of the pixels of superpixels in a plane."""
-        assert self._pixels is not None
+        if self._pixels is None:
+            return np.zeros(0, np.intp)
         pixels = self._pixels.of(chosen)
         if not plane:
             return pixels
-        where = np.unravel_index(pixels, self.superpixels.data.shape)
-        return pixels[only_in(where, plane)]
+        seen = np.unravel_index(pixels, self._pixels.labels.shape)
+        where = spread(seen, self._index)
+        where = tuple(axis[only_in(where, plane)] for axis in where)
+        return np.ravel_multi_index(where, self.superpixels.data.shape)
 
     def paint(
         self,

@@ -85,6 +85,7 @@ class PainterWidget(PainterFollower):
         strokes = self._prepare()
         if strokes is None:
             return 0
+        strokes.look_at(start)
         with strokes.target.layer.block_history():
             return self._step(strokes, start, start if stop is None else stop, erase)
 
@@ -168,6 +169,7 @@ class PainterWidget(PainterFollower):
             return
         erase = "Control" in event.modifiers
         last = event.position
+        strokes.look_at(last)
         with strokes.target.layer.block_history():
             self._step(strokes, last, last, erase)
             yield
@@ -204,10 +206,10 @@ class PainterWidget(PainterFollower):
             self.labels_layer.value = target
         if self._strokes is None:
             self._strokes = Strokes(superpixels, self.labels_layer.value)
-        self._strokes.pixels()
         return self._strokes
 
     def _step(self, strokes: Strokes, start: Any, stop: Any, erase: bool) -> int:
+        strokes.look_at(start, again=False)
         rules: dict[str, Any] = {
             "erase": erase,
             "only_unlabelled": self.only_unlabelled.value,
@@ -232,6 +234,7 @@ class PainterWidget(PainterFollower):
         if strokes is None or not label or self.mode.value == "fill":
             self._hover.hide()
             return
+        strokes.look_at(position)
         plane = strokes.plane_at(position, self._axes_across(strokes))
         pixels = strokes.taken([label], plane)
         self._hover.show(strokes.superpixels, pixels)
