@@ -11,7 +11,7 @@ from napari.layers import Labels
 from napari_paf.painting import SuperpixelPixels
 from napari_paf.widgets.painter.hover import NAME
 from napari_paf.widgets.painter.refining import NO_HIERARCHY, OTHER_PLANE
-from napari_paf.widgets.painter.target import NOT_ACTIVE
+from napari_paf.widgets.painter.target import NOT_ACTIVE, Target
 
 
 def named(box, name):
@@ -267,3 +267,21 @@ def test_another_layer_under_the_cursor(painter_of):
         painter._show_hover((row + 2, 2))
         corner = viewer.layers[NAME].data_to_world((0, 0))
         np.testing.assert_allclose(corner, (row, 0))
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (2, -3), (-4, 5), (40, 0), (0, -60)])
+@pytest.mark.parametrize("shape", [(12, 15), (9, 20), (30, 40)])
+def test_labels_on_the_pixels_of_superpixels(shift, shape):
+    """Against looking at every pixel."""
+    below = Labels(np.ones((12, 15), np.uint8), translate=shift)
+    values = np.arange(1, np.prod(shape) + 1).reshape(shape)
+    target = Target(below, Labels(values))
+    expected = np.zeros((12, 15), int)
+    for place in np.ndindex(12, 15):
+        there = np.add(place, shift)
+        if (there >= 0).all() and (there < shape).all():
+            expected[place] = values[tuple(there)]
+    np.testing.assert_array_equal(target.labels(), expected)
+    pixels = np.arange(12 * 15)
+    found = values[target.indices(pixels)]
+    np.testing.assert_array_equal(found, expected[expected > 0])

@@ -30,8 +30,7 @@ def as_python(target: Target) -> str:
         It leaves the labels in ``labels``, of the superpixels' shape; empty if no
         superpixel is painted. What was painted otherwise is counted in a comment.
     """
-    superpixels = np.asarray(target.superpixels.data)
-    labels = target.read(np.arange(superpixels.size)).reshape(superpixels.shape)
+    superpixels, labels = np.asarray(target.superpixels.data), target.labels()
     lines, n_other = [], 0
     for index, text in _planes(superpixels.shape, axes_across(target.superpixels)):
         painted = painted_whole(superpixels[index], labels[index])

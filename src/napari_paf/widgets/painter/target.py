@@ -95,32 +95,37 @@ class Target:
 
         Those that the target does not cover are left out.
         """
-        where, inside = self._place(pixels)
-        return where if inside is None else tuple(axis[inside] for axis in where)
-
-    def read(self, pixels: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the labels now at flat indices in the superpixels, 0 outside."""
-        where, inside = self._place(pixels)
-        data = np.asarray(self.layer.data)
-        if inside is None:
-            return np.asarray(data[where])
-        labels = np.zeros(len(pixels), data.dtype)
-        labels[inside] = data[tuple(axis[inside] for axis in where)]
-        return labels
-
-    def _place(
-        self, pixels: NDArray[np.intp]
-    ) -> tuple[tuple[NDArray[Any], ...], NDArray[np.bool_] | None]:
-        """Return where pixels are in the target, and which are; None for all."""
-        origin = self.layer.world_to_data(
-            self.superpixels.data_to_world(np.zeros(self.superpixels.ndim))
-        )
-        shift = np.rint(np.asarray(origin)).astype(int)
         where = np.unravel_index(pixels, self.superpixels.data.shape)
-        if not shift.any() and self.superpixels.data.shape == self.layer.data.shape:
-            return where, None
+        shift, shape = self._shift(), self.layer.data.shape
+        if not any(shift) and self.superpixels.data.shape == shape:
+            return where
         moved = tuple(axis + step for axis, step in zip(where, shift, strict=True))
         inside = np.ones(len(pixels), bool)
-        for axis, length in zip(moved, self.layer.data.shape, strict=True):
+        for axis, length in zip(moved, shape, strict=True):
             inside &= (axis >= 0) & (axis < length)
-        return moved, inside
+        return tuple(axis[inside] for axis in moved)
+
+    def labels(self) -> NDArray[Any]:
+        """Return the labels now on the pixels of the superpixels, 0 outside."""
+        shape, data = self.superpixels.data.shape, self.layer.data
+        there = tuple(
+            slice(max(step, 0), max(step + length, 0))
+            for step, length in zip(self._shift(), shape, strict=True)
+        )
+        covered = np.asarray(data[there])
+        if covered.shape == shape:
+            return covered
+        labels = np.zeros(shape, covered.dtype)
+        here = tuple(
+            slice(part.start - step, part.start - step + length)
+            for part, step, length in zip(
+                there, self._shift(), covered.shape, strict=True
+            )
+        )
+        labels[here] = covered
+        return labels
+
+    def _shift(self) -> tuple[int, ...]:
+        """Return where the first pixel of the superpixels is in the target."""
+        origin = self.superpixels.data_to_world(np.zeros(self.superpixels.ndim))
+        return tuple(int(at) for at in np.rint(self.layer.world_to_data(origin)))
