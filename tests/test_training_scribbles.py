@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from napari_paf import train_affinity
 from napari_paf.training import validation
-from napari_paf.training.pairs import hold_out, most_labelled
+from napari_paf.training.pairs import hold_out, most_labelled, tells_apart
 from napari_paf.training.sampling import make_sample
 
 SCRIBBLES = hnp.arrays(
@@ -48,11 +48,21 @@ def test_the_part_with_most_labels(labels, most):
     ]
     with_labels = [[a for a in window if a.any()] for window in windows]
     assert any(np.array_equal(window, part.labels) for window in with_labels)
-    # Along the first axis no other slab has more labels.
+    # Along the first axis no other slab has more of a boundary, or more labels.
     n = part.labels.shape[1]
-    found = labels.any(axis=0).reshape(labels.shape[1], -1).sum(axis=1)
+    found = np.zeros(labels.shape[1:], bool)
+    found.flat[sample.boundary] = True
+    found = found if found.any() else labels.any(axis=0)
+    found = found.reshape(labels.shape[1], -1).sum(axis=1)
     slabs = [found[i : i + n].sum() for i in range(len(found) - n + 1)]
     assert max(slabs) in [slabs[corner[0]] for corner in corners]
+
+
+def test_dense_labels_are_taken_where_the_boundary_is():
+    labels = np.zeros((40, 50), int)
+    labels[30:34, 35:40] = 1
+    part = most_labelled(make_sample(labels[None].astype(float), labels), 12)
+    assert part.labels.sum() == 4 * 5
 
 
 def test_dense_labels_are_taken_from_the_start():
@@ -70,11 +80,11 @@ def small_window(monkeypatch):
 def scribbled(side=160, *, at=(100, 150)):
     """Return an image of two halves, and strokes in both, far from the origin."""
     image = np.zeros((side, side), np.uint8)
-    image[:, side // 2 :] = 200
+    image[:, side * 45 // 64 :] = 200
     labels = np.zeros((side, side), np.uint8)
     for row in at:
-        labels[row, 30:60] = 1
-        labels[row, 90:150] = 2
+        labels[row, side * 5 // 8 : side * 11 // 16] = 1
+        labels[row, side * 23 // 32 : side * 3 // 4] = 2
     return image, labels
 
 
@@ -109,6 +119,62 @@ def test_an_annotator_who_labelled_nothing(small_window):
 def test_a_part_without_labels_is_not_held_out():
     sample = make_sample(np.zeros((1, 20, 20)), scribbled(20, at=(3,))[1], unlabelled=0)
     assert hold_out([sample]) == ([sample], [])
+
+
+def halves(rows, columns, unlabelled=None):
+    """Return a sample with two labels in a part, and background elsewhere."""
+    labels = np.zeros((50, 60), np.uint8)
+    labels[rows, columns] = 1
+    labels[rows, columns][:, ::2] = 2
+    return make_sample(np.zeros((1, 50, 60)), labels, unlabelled=unlabelled)
+
+
+@pytest.mark.parametrize("unlabelled", [None, 0])
+@pytest.mark.parametrize(
+    ("rows", "columns", "held"),
+    [
+        (slice(None), slice(None), (slice(None), slice(48, None))),
+        (slice(None), slice(0, 40), (slice(None), slice(0, 12))),  # not the last fifth
+        (slice(None), slice(20, 40), (slice(40, None), slice(None))),  # the other axis
+        (slice(0, 25), slice(20, 40), (slice(0, 10), slice(None))),
+        (slice(20, 25), slice(20, 40), None),
+    ],
+)
+def test_what_is_held_out_tells_something(rows, columns, held, unlabelled):
+    sample = halves(rows, columns, unlabelled)
+    (learning,), validation = hold_out([sample])
+    assert tells_apart(learning)
+    if held is None:
+        assert validation == []
+        assert learning is sample
+        return
+    (part,) = validation
+    np.testing.assert_array_equal(part.labels, sample.labels[:, *held])
+    assert learning.labels.size + part.labels.size == sample.labels.size
+
+
+def test_whole_images_that_are_held_out_tell_something():
+    empty = make_sample(np.zeros((1, 50, 60)), np.zeros((50, 60), int))
+    full = [halves(slice(None), slice(None)) for _ in range(6)]
+    samples = [empty, *full, empty, empty]
+    learning, validation = hold_out(samples)
+    assert validation == [full[4]]
+    assert len(learning) == len(samples) - 1
+
+
+@given(SCRIBBLES.filter(np.any))
+def test_two_labels_tell_something(labels):
+    sample = make_sample(labels[:1].astype(float), labels, unlabelled=0)
+    expected = any(len(set(one[one > 0].tolist())) > 1 for one in labels)
+    assert tells_apart(sample) == expected
+
+
+def test_validation_that_tells_nothing_is_refused_at_once():
+    image, labels = scribbled()
+    with pytest.raises(ValueError, match="no image has two labels"):
+        last_event([(image, labels)], validation=[(image, labels > 0)], unlabelled=0)
+    alone = [(image, labels), (image, labels > 0)]
+    last_event([(image, labels)], validation=alone, unlabelled=0)
 
 
 def test_an_image_without_labels_is_refused():

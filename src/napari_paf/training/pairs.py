@@ -11,7 +11,7 @@ from napari_paf.training.sampling import Sample, make_sample
 from napari_paf.training.sources import read_source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -96,8 +96,9 @@ def as_samples(
 def hold_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
     """Return samples to learn from and samples to validate on.
 
-    From five images on, every fifth is held out whole; from fewer, the last
-    fifth of each along its longer axis, if both parts have labels.
+    From five images on that have two labels, every fifth of those is held out whole.
+    From fewer, the last fifth of each along its longest axis; the first fifth, or
+    another axis, where otherwise one of the two parts had only one label.
 
     Parameters
     ----------
@@ -106,47 +107,97 @@ def hold_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
     Returns
     -------
     learning, validation : list of Sample
+        Where nothing can be held out, the second is empty.
     """
-    if len(samples) >= HELD_OUT:
-        held = [s for i, s in enumerate(samples) if i % HELD_OUT == HELD_OUT - 1]
-        return [s for i, s in enumerate(samples) if i % HELD_OUT != HELD_OUT - 1], held
+    telling = [i for i, sample in enumerate(samples) if tells_apart(sample)]
+    if len(telling) >= HELD_OUT:
+        held = set(telling[HELD_OUT - 1 :: HELD_OUT])
+        return (
+            [sample for i, sample in enumerate(samples) if i not in held],
+            [sample for i, sample in enumerate(samples) if i in held],
+        )
     learning, validation = [], []
     for sample in samples:
-        shape = sample.labels.shape[1:]
-        axis = max(range(sample.ndim), key=lambda axis: (shape[axis], axis))
-        cut = shape[axis] - shape[axis] // HELD_OUT
-        parts = []
-        for part in (slice(cut), slice(cut, None)):
-            index = [slice(None)] * sample.ndim
-            index[axis] = part
-            parts.append(sample.part(*index))
-        learn, check = (_with_labels(part) for part in parts)
-        if learn is None or check is None:
-            learning.append(sample)
-        else:
-            learning.append(learn)
-            validation.append(check)
+        parts = _split(sample)
+        learning.append(sample if parts is None else parts[0])
+        if parts is not None:
+            validation.append(parts[1])
     return learning, validation
+
+
+def _split(sample: Sample) -> tuple[Sample, Sample] | None:
+    """Return a large and a small part that both have two labels, or None."""
+    shape = sample.labels.shape[1:]
+    for axis in sorted(range(sample.ndim), key=lambda axis: (-shape[axis], -axis)):
+        n_held = shape[axis] // HELD_OUT
+        cut = shape[axis] - n_held
+        for large, small in (
+            (slice(cut), slice(cut, None)),
+            (slice(n_held, None), slice(n_held)),
+        ):
+            index = [slice(None)] * sample.ndim
+            parts = []
+            for piece in (large, small):
+                index[axis] = piece
+                part = _with_labels(sample.part(*index))
+                if part is not None and tells_apart(part):
+                    parts.append(part)
+            if len(parts) == 2:
+                return parts[0], parts[1]
+    return None
+
+
+def tells_apart(sample: Sample) -> bool:
+    """Return whether an annotator gave two labels, so that one can be wrong.
+
+    Superpixels of anything else are all right: there is nothing to learn from it, and
+    nothing to measure.
+    """
+    for labels in sample.labels:
+        given = (
+            labels if sample.unlabelled is None else labels[labels != sample.unlabelled]
+        )
+        if given.size and (given != given.flat[0]).any():
+            return True
+    return False
+
+
+def for_validation(samples: list[Sample], most: Mapping[int, int]) -> list[Sample]:
+    """Return boxes of samples that are quick to look at, of those that tell something.
+
+    Parameters
+    ----------
+    samples : list of Sample
+    most : dict of int to int
+        How many pixels along each axis, by the number of axes.
+    """
+    boxes = [most_labelled(sample, most[sample.ndim]) for sample in samples]
+    return [box for box in boxes if tells_apart(box)]
 
 
 def most_labelled(sample: Sample, most: int) -> Sample:
     """Return a box of a labelled sample, of at most `most` pixels along each axis.
 
-    Axis by axis the one in which most is labelled, of equals the first: so there are
-    labels in it, by one annotator at least. Annotators without any are left out.
+    Axis by axis the one with most pixels at a boundary, or most labelled ones if there
+    is no boundary; of equals the first: so there are labels in it, by one annotator at
+    least. Annotators without any are left out.
     """
     labels = sample.labels
-    labelled: NDArray[np.bool_] = np.ones(labels.shape[1:], bool)
-    if sample.unlabelled is not None:
-        labelled = (labels != sample.unlabelled).any(axis=0)
+    wanted: NDArray[np.bool_] = np.zeros(labels.shape[1:], bool)
+    if len(sample.boundary):
+        wanted.flat[sample.boundary] = True
+    elif sample.unlabelled is None:
+        wanted[:] = True
+    else:
+        wanted = (labels != sample.unlabelled).any(axis=0)
     box: list[slice | int] = []
-    for axis, length in enumerate(labelled.shape):
-        others = tuple(a for a in range(labelled.ndim) if a != axis)
-        before = np.concatenate([[0], np.cumsum(labelled.sum(axis=others))])
+    for axis, length in enumerate(wanted.shape):
+        others = tuple(a for a in range(wanted.ndim) if a != axis)
+        before = np.concatenate([[0], np.cumsum(wanted.sum(axis=others))])
         width = min(most, length)
         start = int(np.argmax(before[width:] - before[:-width]))
         box.append(slice(start, start + width))
-        labelled = np.moveaxis(np.moveaxis(labelled, axis, 0)[box[-1]], 0, axis)
+        wanted = np.moveaxis(np.moveaxis(wanted, axis, 0)[box[-1]], 0, axis)
     found = _with_labels(sample.part(*box))
     assert found is not None  # the sample has labels
     return found

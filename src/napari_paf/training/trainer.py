@@ -20,8 +20,8 @@ from napari_paf.training.augmentation import Augmentation
 from napari_paf.training.loop import LOSSES, Training, TrainingEvent
 from napari_paf.training.pairs import (
     as_samples,
+    for_validation,
     hold_out,
-    most_labelled,
     planes_of,
 )
 from napari_paf.training.schedule import Schedule
@@ -89,7 +89,8 @@ def train_affinity(
         Label of pixels that nobody has labelled. Nothing is learnt there.
     validation : sequence of (image, labels), optional
         Used to choose the best model. Default: every fifth image, or from fewer
-        than five images a fifth of each. An empty sequence: none.
+        than five images a fifth of each, if there are two labels in it. An empty
+        sequence: none.
     steps : int, default: 300
         Number of batches to learn from.
     seconds : float, optional
@@ -197,7 +198,12 @@ def train_affinity(
     model = _start(init, samples, seed)
     if model.config.ndim == 2:
         samples, held_out = planes_of(samples), planes_of(held_out, MOST_HELD_OUT)
-    held_out = [most_labelled(sample, LARGEST[sample.ndim]) for sample in held_out]
+    any_given, held_out = bool(held_out), for_validation(held_out, LARGEST)
+    if validation is not None and any_given and not held_out:
+        raise ValueError(
+            "validation: no image has two labels to tell apart; give others, or an "
+            "empty sequence for none."
+        )
     usual_batch, usual_size = USUAL_CROPS[model.config.ndim]
     batch, size = batch or usual_batch, size or usual_size
     stride = getattr(model.network, "stride", 1)

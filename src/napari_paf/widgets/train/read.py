@@ -77,7 +77,8 @@ def read_samples(
     TypeError, ValueError
         If a pair does not fit, or there is nothing to learn.
     """
-    from napari_paf.training.pairs import as_samples, hold_out
+    from napari_paf.training.pairs import as_samples, for_validation, hold_out
+    from napari_paf.training.validation import LARGEST
 
     samples: list[Sample] = []
     for source in sources:
@@ -92,7 +93,7 @@ def read_samples(
     learning, held_out = hold_out(samples)
     if not any(len(sample.boundary) for sample in learning):
         return samples, []  # all there is to learn lies in the part held out
-    return learning, evenly(held_out, MOST_VALIDATED)
+    return learning, evenly(for_validation(held_out, LARGEST), MOST_VALIDATED)
 
 
 def evenly(items: list[Any], n_items: int) -> list[Any]:
