@@ -208,6 +208,23 @@ def test_free_names_are_free(wish: str, tmp_path: Path) -> None:
         check_free_name(taken[0].upper(), folder=tmp_path)
 
 
+def test_names_that_count_go_on_counting(tmp_path: Path) -> None:
+    for wish, found in (("day 2", "day 2"), ("day 2", "day 3"), ("day 3", "day 4")):
+        assert free_name(wish, folder=tmp_path) == found
+        (tmp_path / f"{found}.safetensors").touch()
+    assert free_name("day", folder=tmp_path) == "day"
+
+
+@pytest.mark.parametrize("letter", ["a", "\u00e4", "\u7d30"])
+def test_names_fit_file_systems(letter: str, tmp_path: Path) -> None:
+    name = free_name(letter * 300, folder=tmp_path)
+    check_free_name(name, folder=tmp_path)
+    (tmp_path / f".{name}.12345678.part.safetensors").touch()
+    if len(letter.encode()) > 2:
+        with pytest.raises(ValueError, match="too long for a file"):
+            check_free_name(letter * 90, folder=tmp_path)
+
+
 def test_names_are_known_without_loading_torch() -> None:
     code = (
         "import sys; from napari_paf.affinity.model_store import free_name; "

@@ -12,8 +12,11 @@ import torch
 from qtpy.QtCore import QThreadPool
 
 from napari_paf import load_model
+from napari_paf.affinity import model_store
 from napari_paf.affinity.model_names import user_models
+from napari_paf.widgets.common import warmup
 from napari_paf.widgets.train.request import _spare_a_core
+from napari_paf.widgets.train.texts import NOTHING_LEARNT, UNSAVED
 
 ENDLESS = 100_000  # steps
 
@@ -245,3 +248,97 @@ def test_torch_gets_its_threads_back():
             assert torch.get_num_threads() <= before
         assert torch.get_num_threads() <= before
     assert torch.get_num_threads() == before
+
+
+def test_stopped_before_anything_is_learnt(open_training, cells, end, qtbot):
+    _, widget = open_training(cells, steps=ENDLESS)
+    widget.run()
+    widget.stop()
+    qtbot.waitUntil(lambda: widget.worker is None, timeout=30_000)
+    assert widget.message == NOTHING_LEARNT
+    assert not user_models()
+    assert not widget.reason
+
+
+def test_cancelled_while_the_model_is_written(open_training, cells, qtbot, monkeypatch):
+    _, widget = open_training(cells)
+    save = model_store.save_user_model
+
+    def slowly(model, name):
+        path = save(model, name)
+        widget._run.worker.cancel()
+        return path
+
+    monkeypatch.setattr(model_store, "save_user_model", slowly)
+    widget.run()
+    qtbot.waitUntil(lambda: widget.worker is None, timeout=30_000)
+    assert not user_models()
+
+
+def test_what_came_of_it_is_said_beside_why_it_cannot_start(
+    open_training, cells, qtbot
+):
+    viewer, widget = open_training(cells)
+    widget.run()
+    viewer.layers.remove("cells 0 labels")
+    qtbot.waitUntil(lambda: widget.worker is None, timeout=30_000)
+    assert "is trained" in widget.message
+    assert widget.reason in widget.message
+
+
+def test_a_typed_name_goes_on_counting(open_training, cells, run):
+    _, widget = open_training(cells)
+    for name in ("my cells", "my cells 2"):
+        if name == "my cells":
+            widget.name.value = name
+        run(widget)
+        assert f"\u201c{name}\u201d is trained" in widget.message
+        assert name in user_models()
+        assert not widget.reason
+    assert widget.name.value == "my cells 3"
+
+
+def test_a_name_that_is_free_again(open_training, cells, run, monkeypatch):
+    _, widget = open_training(cells)
+    run(widget)
+    (name,) = user_models()
+    widget.name.value = name
+    assert "taken" in widget.reason
+    model_store.delete_user_model(name)
+    warmup.models_changed()
+    assert not widget.reason
+
+
+@pytest.mark.parametrize("wish", ["\u7d30\u80de" * 45, "\u00e4" * 100])
+def test_names_that_are_too_long_for_files(open_training, cells, run, wish):
+    viewer, widget = open_training(cells)
+    widget.name.value = wish[:100]
+    if len(wish.encode()) > 220:
+        assert "too long for a file" in widget.reason
+    widget.name.value = ""
+    viewer.layers["cells 0"].name = wish
+    widget._suggest_name()
+    assert not widget.reason
+    run(widget)
+    assert len(user_models()) == 1
+
+
+def test_no_place_at_all(open_training, cells, run, monkeypatch, notifications):
+    _, widget = open_training(cells)
+
+    def full(*args, **options):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(model_store, "save_user_model", full)
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    run(widget)
+    assert "No space left" in widget.message
+    assert UNSAVED in widget.message
+    assert widget.init.value.summary["started from"] == "tiny"  # the model itself
+
+
+def test_durations_of_at_least_one_step(open_training, cells):
+    _, widget = open_training(cells)
+    for unit, least in (("steps", 1), ("epochs", 1), ("minutes", 0.01)):
+        widget.unit.value = unit
+        assert widget.duration.native.minimum() == least

@@ -5,6 +5,7 @@ PyTorch is loaded by what reads or writes a model, not by what names one.
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from napari_paf.affinity.model import AffinityModel
 
 LONGEST_NAME = 100
+# File systems allow 255 bytes, of which the ending and a temporary file take some.
+_MOST_BYTES = 220
 RESERVED = frozenset(
     ["gradient", "con", "prn", "aux", "nul"]
     + [f"{port}{number}" for port in ("com", "lpt") for number in range(10)]
@@ -244,14 +247,17 @@ def free_name(wish: str, *, folder: Folder = None) -> str:
     kept = "".join(
         letter if letter.isalnum() or letter in "-_" else " " for letter in wish
     )
-    stem = " ".join(kept.split()).strip("-_ ")[: LONGEST_NAME - 10].strip("-_ ")
+    stem = " ".join(kept.split()).strip("-_ ")[: LONGEST_NAME - 10]
+    stem = stem.encode()[: _MOST_BYTES - 10].decode(errors="ignore").strip("-_ ")
     if not stem or stem.casefold() in RESERVED:
         stem = f"model {stem}".strip()
     names = {name.casefold() for name in [*bundled_models(), *user_models(folder)]}
-    name, number = stem, 1
+    counted = re.fullmatch(r"(.+) (\d{1,6})", stem)
+    start, number = (counted[1], int(counted[2])) if counted else (stem, 1)
+    name = stem
     while name.casefold() in names:
         number += 1
-        name = f"{stem} {number}"
+        name = f"{start} {number}"
     return name
 
 
@@ -284,6 +290,8 @@ def _free_path(name: str, folder: Folder, *, overwrite: bool) -> Path:
             f"'_' and '.', {LONGEST_NAME} at most, that begins and ends with a letter "
             "or digit."
         )
+    if len(name.encode()) > _MOST_BYTES:
+        raise ValueError(f"name={name!r} is too long for a file; choose a shorter one.")
     if name.casefold() in {taken.casefold() for taken in bundled_models()}:
         raise ValueError(
             f"name={name!r} is taken by a model of the package; choose another one."

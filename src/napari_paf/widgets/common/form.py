@@ -194,6 +194,8 @@ class RunPanel(QWidget):
         self._update()
         if running:
             self.message.setText("Starting \u2026")
+        elif outcome and self._reason:  # both, until something else is to be said
+            self.message.setText(f"{outcome}\n\u26a0 {self._reason}")
 
     def show_step(self, fraction: float, description: str) -> None:
         """Show how far a run is and what it does."""

@@ -20,6 +20,7 @@ from napari_paf.widgets.train.texts import (
     DURATIONS,
     HELP,
     LOSSES,
+    NO_PREVIEW,
     TOOLTIPS,
     UNITS,
     ZERO,
@@ -119,14 +120,17 @@ class TrainControls(RunningWidget):
         wanted = self._durations[unit]
         # Whole numbers but for minutes; there is no room for more digits.
         self.duration.native.setDecimals(2 if unit == "minutes" else 0)
+        self.duration.native.setMinimum(0.01 if unit == "minutes" else 1)
         self.duration.value = wanted
 
     def _note_duration(self, duration: float) -> None:
         self._durations[self.unit.value] = duration
 
     def _show_preview_options(self, shown: bool) -> None:
-        self.keep_preview.native.setEnabled(shown)
-        self.n_segments.native.setEnabled(shown)
+        for name in ("keep_preview", "n_segments"):
+            control = getattr(self, name)
+            control.native.setEnabled(shown)
+            control.tooltip = TOOLTIPS[name] if shown else NO_PREVIEW
 
     def _offer_backends(self, backends: Backends) -> None:
         self.init.set_names(backends.models)

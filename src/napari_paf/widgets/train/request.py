@@ -63,15 +63,30 @@ class Steering:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training."""
+    """What came of a training.
+
+    Attributes
+    ----------
+    name, path : str, Path or None
+        Of the model, as it was saved; None if nothing was learnt or saved.
+    step, seconds : int, float
+        How long it was.
+    start, best : float or None
+        Accuracy at first and of the model, if any was measured.
+    remark : str
+        What else the user should know.
+    unsaved : AffinityModel or None
+        The model, if it could not be written anywhere.
+    """
 
     name: str
-    path: Path
+    path: Path | None
     step: int
     seconds: float
     start: float | None
     best: float | None
     remark: str = ""
+    unsaved: Any = None
 
 
 @dataclass(frozen=True)
@@ -179,9 +194,20 @@ class TrainRequest:
             previews.offer(event.model, last=event.finished)
         assert event.model is not None
         progress(0.99, "Saving the model")
-        name, path, remark = keep(event.model, self.name)
         seconds = time.perf_counter() - start
-        return Trained(name, path, event.step, seconds, first, event.best, remark)
+        if event.step == 0:  # stopped before anything was learnt
+            return Trained(self.name, None, 0, seconds, first, event.best)
+        name, path, remark = keep(event.model, self.name)
+        unsaved = event.model if path is None else None
+        try:
+            progress(1.0, "Saved")
+        except Cancelled:  # meanwhile
+            if path is not None:
+                path.unlink()
+            raise
+        return Trained(
+            name, path, event.step, seconds, first, event.best, remark, unsaved
+        )
 
 
 class _Previews:
@@ -225,8 +251,11 @@ class _Previews:
         self._progress(fraction, "Making the preview")
 
 
-def keep(model: Any, name: str) -> tuple[str, Path, str]:
-    """Save a trained model whatever happens; return where, and a remark on it."""
+def keep(model: Any, name: str) -> tuple[str, Path | None, str]:
+    """Save a trained model wherever that can be done.
+
+    Returns its name, its file, and a remark; no file if nothing can be written.
+    """
     from napari_paf.affinity.model_store import free_name, save_user_model
 
     try:
@@ -237,10 +266,13 @@ def keep(model: Any, name: str) -> tuple[str, Path, str]:
             path = save_user_model(model, other)
             return other, path, f"The name \u201c{name}\u201d was taken meanwhile."
     except OSError as error:
-        folder = Path(tempfile.mkdtemp(prefix="napari-paf-"))
-        path = folder / f"{name}.safetensors"
+        remark = f"The folder of models could not be written ({error})."
+    try:
+        path = Path(tempfile.mkdtemp(prefix="napari-paf-")) / "model.safetensors"
         model.save(path)
-        return name, path, f"The folder of models could not be written ({error})."
+    except OSError:
+        return name, None, remark
+    return name, path, remark
 
 
 @contextlib.contextmanager

@@ -51,6 +51,14 @@ LOSSES = [
     ("SEAL, as published", "seal"),
 ]
 PREVIEW_FAILED = "The preview could not be made, the training goes on: {}"
+NO_PREVIEW = "There is a choice only with Preview."
+NOTHING_LEARNT = (
+    "Stopped before the first step: nothing is learnt, so no model is kept."
+)
+UNSAVED = (
+    "It is chosen under Start from until napari is closed: make room, and train it for "
+    "a step more to save it."
+)
 NO_MEMORY = (
     "There is not enough memory on the graphics card for training; choose the "
     "processor under Device, or close other programs that use the card."

@@ -18,12 +18,19 @@ from napari_paf.widgets.train.pairs import layers_of
 from napari_paf.widgets.train.preview import Preview
 from napari_paf.widgets.train.read import Source
 from napari_paf.widgets.train.request import TrainRequest
-from napari_paf.widgets.train.texts import failure, percent, span
+from napari_paf.widgets.train.texts import (
+    NOTHING_LEARNT,
+    UNSAVED,
+    failure,
+    percent,
+    span,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Labels
 
+    from napari_paf.widgets.common.warmup import Backends
     from napari_paf.widgets.train.request import Trained
 
 
@@ -62,6 +69,8 @@ class TrainWidget(TrainControls):
     >>> widget.run()  # doctest: +SKIP
     """
 
+    _connected = False
+
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._request: TrainRequest | None = None
@@ -73,6 +82,7 @@ class TrainWidget(TrainControls):
         self._recheck.timeout.connect(self._update)
         self._connect()
         self._refresh_layers()
+        self._connected = True
         warmup.warm_up(self._offer_backends)
 
     # What scripts use ------------------------------------------------------
@@ -179,6 +189,12 @@ class TrainWidget(TrainControls):
         )
         self._panel.set_reason(reason)
 
+    def _offer_backends(self, backends: Backends) -> None:
+        super()._offer_backends(backends)
+        if self._connected:  # a name may be free now, or taken
+            self._suggest_name()
+            self._update()
+
     def _suggest_name(self) -> None:
         """Name the model after the first image, unless somebody has named it."""
         if self.name.value not in ("", self._suggested):
@@ -221,6 +237,12 @@ class TrainWidget(TrainControls):
         self._keep_preview = self.keep_preview.value
         warmup.models_changed()
         self.own_models.refresh()
+        if trained.unsaved is not None:
+            self.init.value = trained.unsaved
+        if trained.path is not None and self.name.value == trained.name:
+            # Ready for the next one; a name that was suggested is suggested anew.
+            if self.name.value != self._suggested:
+                self.name.value = free_name(self.name.value)
         if trained.remark:
             show_info(self._outcome)
 
@@ -246,6 +268,8 @@ def _array(layer: Image | Labels) -> str:
 
 def _outcome(trained: Trained) -> str:
     """Return what came of a training in plain words."""
+    if trained.step == 0:
+        return NOTHING_LEARNT
     parts = [f"\u201c{trained.name}\u201d is trained"]
     if trained.best is not None and trained.start is not None:
         gained = trained.best > trained.start
@@ -256,5 +280,6 @@ def _outcome(trained: Trained) -> str:
         )
     said = f"{', '.join(parts)}, in {span(trained.seconds)}."
     if trained.remark:
-        said += f" {trained.remark} It is in {trained.path}."
+        where = UNSAVED if trained.path is None else f"It is in {trained.path}."
+        said += f" {trained.remark} {where}"
     return said
