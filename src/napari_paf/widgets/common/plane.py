@@ -197,6 +197,7 @@ def plane_in_view(
     axes: str | None = None,
     extent: str = "plane",
     level: int = 0,
+    spatial: tuple[int, ...] | None = None,
 ) -> Plane:
     """Return the part of `layer` to divide into superpixels.
 
@@ -212,6 +213,8 @@ def plane_in_view(
         The plane in view; the volume of z, y and x in view; or all planes, one by one.
     level : int
         Of a multiscale layer.
+    spatial : tuple of int, optional
+        The axes of a plane. Default: those that the viewer shows.
     """
     ndim = layer.ndim
     data = layer.data[level] if getattr(layer, "multiscale", False) else layer.data
@@ -223,7 +226,7 @@ def plane_in_view(
     # While layers come and go, the viewer may have fewer axes than the layer.
     order += [axis for axis in reversed(range(ndim)) if axis not in order]
     order = [axis for axis in order if axis >= 0 and axis != channel_axis]
-    spatial = tuple(sorted(order[:2]))
+    spatial = tuple(sorted(order[:2])) if spatial is None else spatial
     if extent == "volume" and axes is not None and "z" in axes:
         spatial = tuple(sorted(axes.index(letter) for letter in "zyx"))
     here = layer.world_to_data(np.asarray(dims.point))

@@ -38,3 +38,16 @@ def results_of(viewer: Viewer, image: Image) -> list[Labels]:
         and not is_a_copy(unwrap(layer))
     ]
     return sorted(own, key=lambda layer: str(layer.metadata[KEY].get("finished")))
+
+
+def axes_across(superpixels: Labels) -> tuple[int, ...]:
+    """Return the axes along which no superpixel of a layer extends.
+
+    Planes that were divided one by one may have the same numbers, which then stand for
+    other superpixels in every plane.
+    """
+    record = superpixels.metadata.get(KEY)
+    if not isinstance(record, dict) or "plane_axes" not in record:
+        return ()  # not ours: a number is one superpixel, wherever it is
+    along = {*record["plane_axes"], record.get("channel_axis")}
+    return tuple(axis for axis in range(superpixels.ndim) if axis not in along)

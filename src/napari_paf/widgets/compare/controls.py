@@ -14,7 +14,7 @@ from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.form import Form, RunPanel, help_button
 from napari_paf.widgets.common.plot import Curve, Plot
 from napari_paf.widgets.common.running import RunningWidget
-from napari_paf.widgets.compare.layers import LayerList, record_of
+from napari_paf.widgets.compare.layers import LayerList, own_planes
 from napari_paf.widgets.compare.table import MeasuresTable
 from napari_paf.widgets.compare.texts import EMPTY_PLOT, HELP, MEASURES, TOOLTIPS
 from napari_paf.widgets.superpixels.texts import EXTENTS
@@ -111,22 +111,23 @@ class CompareControls(RunningWidget):
 
     # What is shown ---------------------------------------------------------------
 
-    def _offer_extents(self, chosen: Sequence[Labels]) -> None:
-        """Offer what the layers have: planes, a volume; take what they were made as."""
+    def _offer_extents(self, chosen: Sequence[Labels], *, picked: bool) -> None:
+        """Offer what the layers have: planes, a volume.
+
+        Take what they were made as, unless somebody has picked something.
+        """
         layer = chosen[0] if chosen else None
         stack = layer is not None and layer.ndim > 2
         offered, fallback = ["plane"], "plane"
         if layer is not None and stack:
-            record = record_of(layer)
             volume = "z" in guess_axes(layer.ndim, layer.axis_labels)
             offered = ["plane", *(["volume"] if volume else []), "planes"]
-            if len(record.get("plane_axes", ())) == 2:
+            if any(own_planes(each) is not None for each in chosen):
                 fallback = "planes"
             elif volume:
                 fallback = "volume"
-        before = self.extent.value if len(self.extent.choices) > 1 else None
         self.extent.set_choices([(EXTENTS[name], name) for name in offered], fallback)
-        if before is None:  # a plane was all there was to choose
+        if stack and not picked:
             self.extent.value = fallback
         for part in self._extent_row:
             part.setVisible(stack)

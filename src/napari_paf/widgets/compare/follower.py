@@ -13,7 +13,9 @@ from napari_paf.widgets.compare.controls import CompareControls
 from napari_paf.widgets.compare.layers import (
     guess_labels,
     guess_truth,
+    is_part,
     labels_of,
+    own_planes,
     record_of,
 )
 from napari_paf.widgets.compare.read import beside, shape_of
@@ -25,8 +27,11 @@ from napari_paf.widgets.compare.texts import (
     NO_LABELS,
     NO_TRUTH,
     NOTHING_YET,
+    OTHER_PLANES,
+    OTHER_QUESTION,
     both,
     other_size,
+    plane_by_plane,
     too_large,
 )
 from napari_paf.widgets.superpixels.hierarchies import hierarchy_of
@@ -50,7 +55,8 @@ class CompareFollower(CompareControls):
         self.results: list[Row] = []
         self.curves: list[list[Row]] = []
         self._changed = ""  # the name of a layer that did, since the last run
-        self._image_picked = self._guessing = False
+        self._image_picked = self._extent_picked = self._guessing = False
+        self._question: object = None  # what results and curves answer
         self._recheck = QTimer(self)
         self._recheck.setSingleShot(True)
         self._recheck.timeout.connect(self._update)
@@ -65,7 +71,10 @@ class CompareFollower(CompareControls):
         self.labels_layer.changed.connect(self._guess_others)
         self.truth_layer.changed.connect(self._on_truth)
         self.image_layer.changed.connect(self._on_image)
-        self.extent.changed.connect(self._update_soon)
+        self.extent.changed.connect(self._on_extent)
+        self.tolerance.changed.connect(self._update_soon)
+        # magicgui tells of no change to None, which is one of the two choices.
+        self.unlabelled.native.currentIndexChanged.connect(self._update_soon)
         self._refresh_layers()
 
     def _refresh_layers(self, event: Any = None) -> None:
@@ -94,9 +103,9 @@ class CompareFollower(CompareControls):
                 self._image_picked = False
             if chosen and not self._image_picked:
                 self.image_layer.value = self._guess_image(chosen[0])
+            self._offer_extents(chosen, picked=self._extent_picked)
         finally:
             self._guessing = False
-        self._offer_extents(chosen)
         self._watch_layers()
 
     def _guess_image(self, labels: Labels) -> Image | None:
@@ -114,7 +123,12 @@ class CompareFollower(CompareControls):
     def _on_image(self, image: Image | None) -> None:
         if not self._guessing:
             self._image_picked = image is not None
-            self._update()
+            self._watch_layers()
+
+    def _on_extent(self, extent: str) -> None:
+        if not self._guessing:
+            self._extent_picked = True
+        self._update_soon()
 
     def _watch_layers(self) -> None:
         """Follow what happens to the chosen layers' data."""
@@ -123,6 +137,8 @@ class CompareFollower(CompareControls):
             for name in ("data", "labels_update"):
                 emitter = getattr(layer.events, name)
                 self._ties.layers.connect(emitter, self._on_data)
+        if self.image_layer.value is not None:
+            self._ties.layers.connect(self.image_layer.value.events.data, self._on_data)
         self._update()
 
     def _on_data(self, event: Any = None) -> None:
@@ -137,19 +153,41 @@ class CompareFollower(CompareControls):
         _, reason = self._sides(self.labels_layer.value, curve=False)
         self._panel.set_reason(reason)
         running = self._run is not None
-        if self._changed and self.results and not running:
-            self._panel.set_running(False, CHANGED.format(self._changed))
+        if self._rows() and not running:
+            if self._changed:
+                self._panel.set_running(False, CHANGED.format(self._changed))
+            elif self._ask() != self._question:
+                self._panel.set_running(False, OTHER_QUESTION)
+            elif self._panel.message.text() == OTHER_QUESTION:  # no longer
+                self._panel.set_running(False, self._outcome)
         self.show_why_no_curve(self._why_no_curve(), running)
         self.show_why_no_copy("" if self._rows() else NOTHING_YET)
 
     def _why_no_curve(self) -> str:
         with_one = [x for x in self.labels_layer.value if hierarchy_of(x) is not None]
-        return self.reason or ("" if with_one else NO_HIERARCHY)
+        if self.reason or not with_one:
+            return self.reason or NO_HIERARCHY
+        return "" if self._with_curves() else OTHER_PLANES
+
+    def _with_curves(self) -> list[Labels]:
+        """Return the ticked layers with a hierarchy of all that is measured."""
+        found = []
+        for layer in self.labels_layer.value:
+            known = hierarchy_of(layer)
+            if known is not None and is_part(
+                self._plane_of(layer).index, known.index, layer.data.shape
+            ):
+                found.append(layer)
+        return found
 
     def _plane_of(self, layer: Labels) -> Plane:
         axes = guess_axes(layer.ndim, layer.axis_labels).replace("c", "t")
         return plane_in_view(
-            layer, self._viewer.dims, axes=axes, extent=self.extent.value or "plane"
+            layer,
+            self._viewer.dims,
+            axes=axes,
+            extent=self.extent.value or "plane",
+            spatial=own_planes(layer),
         )
 
     def _sides(self, layers: list[Labels], *, curve: bool) -> tuple[list[Side], str]:
@@ -176,6 +214,8 @@ class CompareFollower(CompareControls):
             if image is not None and seen is None:
                 shape = shape_of(image)
                 return [], other_size("image", image.name, shape, layer.name)
+            if self.extent.value == "volume" and own_planes(layer) is not None:
+                return [], plane_by_plane(layer.name)
             sizes = hierarchy_of(layer) if curve else None
             plane = self._plane_of(layer)
             if plane.n_pixels > _MOST_PIXELS_AT_ONCE:

@@ -10,12 +10,14 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_paf.widgets.common.layers import unwrap
-from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.common.records import KEY, axes_across
 from napari_paf.widgets.compare.read import beside
 from napari_paf.widgets.train.guess import sounds_like_truth
 
 if TYPE_CHECKING:
     from napari import Viewer
+
+    from napari_paf.widgets.common.layers import Index
 
 _ROWS_SHOWN = 3
 LEAKS = "leaking_pixels"  # function in the record of a layer of leaks
@@ -168,3 +170,23 @@ def guess_truth(layers: Sequence[Labels], measured: Sequence[Labels]) -> list[La
     ]
     named = [layer for layer in fitting if sounds_like_truth(layer.name)]
     return named or (fitting if len(fitting) == 1 else [])
+
+
+def own_planes(layer: Labels) -> tuple[int, ...] | None:
+    """Return the axes of the planes that superpixels end in; None if there are none.
+
+    A stack that was divided plane by plane may have the same numbers in each.
+    """
+    across = axes_across(layer)
+    along = tuple(axis for axis in range(layer.ndim) if axis not in across)
+    return along if across and len(along) == 2 else None
+
+
+def is_part(part: Index, whole: Index, shape: tuple[int, ...]) -> bool:
+    """Return whether an index of an array is a part of what another one takes."""
+    return all(
+        isinstance(outer, slice)
+        or inner == outer
+        or (length == 1 and isinstance(inner, slice))
+        for inner, outer, length in zip(part, whole, shape, strict=True)
+    )

@@ -9,7 +9,7 @@ from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_paf.widgets.common.layers import moved, placement, unwrap
-from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.common.records import KEY, is_a_copy, mark_as_own
 from napari_paf.widgets.compare.layers import LEAKS, record_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,11 @@ def put_leaks(
     key = str(of.layer.unique_id)
     for layer in viewer.layers:
         record = record_of(layer)
-        if record.get("function") == LEAKS and record.get("labels_layer_id") == key:
+        if (
+            record.get("function") == LEAKS
+            and record.get("labels_layer_id") == key
+            and not is_a_copy(unwrap(layer))
+        ):
             target: Labels = unwrap(layer)
             target.data = leaks
             for name, value in place.items():
@@ -68,6 +72,7 @@ def put_leaks(
         **place,
     )
     viewer.add_layer(target)
+    mark_as_own(target)
     if active is not None:  # what the user works on stays what it was
         viewer.layers.selection.active = active
     return target

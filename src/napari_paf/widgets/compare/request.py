@@ -172,6 +172,8 @@ class CompareRequest:
             if self.unlabelled is not None:
                 inside = labels != 0
                 truths = [t for t in truths if (t[inside] != self.unlabelled).any()]
+            if n_planes > 1:  # of a stack, planes may have no ground truth
+                truths = [truth for truth in truths if truth.any()]
             if truths:
                 yield plane.index, labels, truths, number / n_planes
 

@@ -82,6 +82,11 @@ NO_HIERARCHY = (
     "The curve needs the hierarchy of superpixels: tick a layer that the Superpixels "
     "widget has made since napari was started."
 )
+OTHER_PLANES = (
+    "The hierarchy is known only of the plane that was divided last: measure that "
+    "plane, or divide all planes in one run."
+)
+OTHER_QUESTION = "The figures are not of what is chosen now; press Compare again."
 NOTHING_YET = "Nothing is measured yet; press Compare."
 EMPTY_PLOT = "The curve of a measure over the number of superpixels appears here."
 CHANGED = "\u201c{}\u201d has changed since; press Compare again."
@@ -101,6 +106,13 @@ def other_size(what: str, name: str, shape: tuple[int, ...], labels: str) -> str
     return (
         f"The {what} \u201c{name}\u201d ({size}) does not have the pixels of "
         f"\u201c{labels}\u201d; choose layers of the same size."
+    )
+
+
+def plane_by_plane(name: str) -> str:
+    """Return that a layer has no superpixels of a volume."""
+    return (
+        f"\u201c{name}\u201d was divided plane by plane: measure planes, not a volume."
     )
 
 

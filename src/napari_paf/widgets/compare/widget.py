@@ -16,10 +16,10 @@ from napari_paf.widgets.compare.request import CompareRequest
 from napari_paf.widgets.compare.table import as_text, write_csv
 from napari_paf.widgets.compare.texts import (
     CHANGED_MEANWHILE,
+    NOTHING_YET,
     failure,
     outcome,
 )
-from napari_paf.widgets.superpixels.hierarchies import hierarchy_of
 
 if TYPE_CHECKING:
     import os
@@ -71,7 +71,9 @@ class CompareWidget(CompareFollower):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._measured: list[Measured] = []
-        self._question: object = None  # what results and curves answer
+        self._asked: object = None  # the question of the run under way
+        self._answered = False
+        self._stale = ""  # the layer that had changed before it
         self._connect()
         self._follow()
 
@@ -83,7 +85,7 @@ class CompareWidget(CompareFollower):
 
     def run_curve(self) -> None:
         """Start measuring every size of the superpixels that have a hierarchy."""
-        layers = [x for x in self.labels_layer.value if hierarchy_of(x) is not None]
+        layers = self._with_curves()
         if not layers:
             show_error(self._why_no_curve())
             return
@@ -91,6 +93,9 @@ class CompareWidget(CompareFollower):
 
     def copy(self) -> str:
         """Copy the table and the curves, in columns, and return the text."""
+        if not self._rows():
+            show_error(NOTHING_YET)
+            return ""
         text = as_text(self._rows(), "\t")
         copy_text(text)
         return text
@@ -109,6 +114,9 @@ class CompareWidget(CompareFollower):
 
     def save_csv(self, path: str | os.PathLike[str] | None = None) -> None:
         """Write the table and the curves to a file; asks for one by default."""
+        if not self._rows():
+            show_error(NOTHING_YET)
+            return
         if path is None:
             path, _ = QFileDialog.getSaveFileName(
                 self, "Save measures", "measures.csv", "CSV files (*.csv)"
@@ -151,12 +159,9 @@ class CompareWidget(CompareFollower):
             curve=curve,
         )
         self._begin(request, "Comparing with ground truth")
-        question = self._ask()
-        if self._changed or question != self._question:
-            # Figures that answer other questions must not stand side by side.
-            self.results, self.curves = [], []
-        self._question = question
-        self._changed = self._outcome = ""
+        self._asked = self._ask()
+        self._stale, self._changed = self._changed, ""
+        self._outcome, self._answered = "", False
         self._panel.set_running(True)
         self._update()
 
@@ -165,6 +170,10 @@ class CompareWidget(CompareFollower):
         if self._changed:
             self._outcome = CHANGED_MEANWHILE.format(self._changed)
             show_info(self._outcome)
+        if self._stale or self._asked != self._question:
+            # Figures that answer other questions must not stand side by side.
+            self.results, self.curves = [], []
+        self._question, self._stale, self._answered = self._asked, "", True
         self._changed = ""
         if compared.curves:
             self.curves = compared.curves
@@ -184,5 +193,8 @@ class CompareWidget(CompareFollower):
     def _on_ended(self) -> None:
         super()._on_ended()
         self._measured = []  # lets go of the layers
+        self._changed, self._stale = self._changed or self._stale, ""
         self._update()
         self._panel.set_running(False, self._outcome)
+        if self._answered:
+            self._update()  # something else may have been chosen meanwhile

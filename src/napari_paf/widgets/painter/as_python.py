@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_paf.painting import painted_whole
-from napari_paf.widgets.painter.planes import axes_across
+from napari_paf.widgets.common.records import axes_across
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Labels
 
 from napari_paf.widgets.common.layers import unwrap
-from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.common.records import KEY, axes_across
 from napari_paf.widgets.painter.controls import TOOLTIPS, PainterControls
 from napari_paf.widgets.painter.hover import Hover
-from napari_paf.widgets.painter.planes import axes_across
 from napari_paf.widgets.painter.target import NOT_ACTIVE, ONLY_2D, most_of, why_not
 from napari_paf.widgets.painter.undo import UndoKeys
 from napari_paf.widgets.superpixels.hierarchies import news

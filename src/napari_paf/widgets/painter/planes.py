@@ -1,4 +1,4 @@
-"""Planes of a stack: whether superpixels end there, and places in them."""
+"""Places in planes of a stack."""
 
 from __future__ import annotations
 
@@ -6,28 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_paf.widgets.common.records import KEY
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari.layers import Labels
     from numpy.typing import NDArray
 
     from napari_paf.widgets.common.layers import Index
-
-
-def axes_across(superpixels: Labels) -> tuple[int, ...]:
-    """Return the axes along which no superpixel of a layer extends.
-
-    Planes that were divided one by one may have the same numbers, which then stand for
-    other superpixels in every plane.
-    """
-    record = superpixels.metadata.get(KEY)
-    if not isinstance(record, dict) or "plane_axes" not in record:
-        return ()  # not ours: a number is one superpixel, wherever it is
-    along = {*record["plane_axes"], record.get("channel_axis")}
-    return tuple(axis for axis in range(superpixels.ndim) if axis not in along)
 
 
 def only_in(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_paf.painting import SuperpixelPixels, crossed, paintable, same_area
-from napari_paf.widgets.painter.planes import axes_across, only_in, spread
+from napari_paf.widgets.common.records import axes_across
+from napari_paf.widgets.painter.planes import only_in, spread
 from napari_paf.widgets.painter.refining import refine
 from napari_paf.widgets.painter.target import Target
 
