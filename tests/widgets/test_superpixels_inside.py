@@ -203,3 +203,14 @@ def test_the_size_follows_a_painted_mask(stack, qtbot):
     layer.data_setitem(where, 1)
     qtbot.waitUntil(lambda: widget._granularity.size.value == 2)
     assert not widget.reason
+
+
+def test_back_to_the_whole_image_with_the_mouse(stack):
+    viewer, widget = stack
+    viewer.layers["image 0"].corner_pixels = np.array([[0, 3, 4], [0, 12, 15]])
+    box = widget.region.native
+    assert [box.itemText(i) for i in range(2)] == ["Whole image", "What is in view"]
+    box.setCurrentIndex(1)
+    assert "10 \u00d7 12" in widget._plane_note.text()
+    box.setCurrentIndex(0)
+    assert "30 \u00d7 40" in widget._plane_note.text()

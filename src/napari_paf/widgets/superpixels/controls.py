@@ -22,9 +22,10 @@ from napari_paf.widgets.superpixels.texts import (
     CONNECTIVITY,
     EXTENTS,
     HELP,
+    IN_VIEW,
     OTHER_CHANNELS,
-    REGIONS,
     TOOLTIPS,
+    WHOLE,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class SuperpixelControls(RunningWidget):
         self.n_segments = self._granularity.n_segments
         self.model = ModelBox()
         self.mask_layer = MaskBox(self._viewer)
-        self.region = ChoiceBox()
+        self.region = ChoiceBox(nullable=True)
+        self.region.null_string = WHOLE
         self.level = ChoiceBox()
         self.axes = LineEdit(value="")
         self.balance = BalanceBox()
@@ -185,7 +187,7 @@ class SuperpixelControls(RunningWidget):
             for other in self._viewer.layers
             if isinstance(unwrap(other), Shapes)
         ]
-        self.region.set_choices([*REGIONS, *shapes], None)
+        self.region.set_choices([IN_VIEW, *shapes], None)
         self.unique.native.setVisible(stack and self.extent.value == "planes")
 
     def _offer_neighbours(self, ndim: int) -> None:

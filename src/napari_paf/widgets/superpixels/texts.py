@@ -52,7 +52,8 @@ EXTENTS = {
     "volume": "Whole volume (3-D)",
     "planes": "Every plane, one by one",
 }
-REGIONS = [("Whole image", None), ("What is in view", "view")]
+WHOLE = "Whole image"
+IN_VIEW = ("What is in view", "view")
 CONNECTIVITY = {
     2: [("4: common edge", 1), ("8: edge or corner", 2)],
     3: [("6: common face", 1), ("18: face or edge", 2), ("26: face to corner", 3)],
