@@ -128,7 +128,10 @@ def test_summary_is_the_mean_over_images(tmp_path):
     ("arguments", "error", "said"),
     [
         ({"methods": ["slic", "slik"]}, ValueError, "slik.*compact-watershed"),
+        ({"methods": ["lsc-"]}, ValueError, "lsc-"),
+        ({"methods": "slic"}, TypeError, "methods='slic': give a sequence"),
         ({"device": "foo"}, ValueError, "device='foo'"),
+        ({"device": "foo", "methods": ["slic"]}, ValueError, "device='foo'"),
         ({"n_segments": [9, 0]}, ValueError, "n_segments=0"),
         ({"n_segments": [1.5]}, TypeError, "n_segments=1.5"),
         ({"n_segments": ["9"]}, TypeError, "n_segments='9'"),
@@ -138,6 +141,50 @@ def test_summary_is_the_mean_over_images(tmp_path):
 def test_arguments_are_checked_at_once(arguments, error, said):
     with pytest.raises(error, match=said):
         evaluation.compare([], **arguments)
+
+
+@pytest.mark.skipif("lsc" in baselines(), reason="OpenCV has its contributed modules")
+@pytest.mark.parametrize("method", ["lsc", "seeds"])
+def test_what_is_missing_is_named(method):
+    with pytest.raises(ValueError, match="opencv-contrib-python-headless"):
+        evaluation.compare([], [method])
+
+
+def test_iterators_of_methods_and_examples(folders):
+    found = list(
+        evaluation.compare(
+            iter(evaluation.find_examples(*folders)), iter(["gradient", "slic"]), [20]
+        )
+    )
+    assert len(found) == 3 * 2
+
+
+def test_what_systems_leave_in_folders_is_no_image(folders):
+    for folder in folders:
+        for name in (".DS_Store", "._a.png"):
+            (folder / name).write_bytes(b"no image")
+        (folder / "c more").mkdir()
+        (folder / "more.png").mkdir()
+    examples = evaluation.find_examples(*folders)
+    assert [example.name for example in examples] == ["a", "b", "c"]
+
+
+def test_the_files_that_an_evaluation_fails_on_are_named(folders, picture):
+    tifffile.imwrite(folders[1] / "b.png", picture[1].astype(np.float32))
+    (folders[1] / "b.png").rename(folders[1] / "b.tif")
+    np.savez(folders[0] / "c.npz", other=picture[0])
+    (folders[0] / "c.png").unlink()
+    found, said = [], []
+    for name in "abc":
+        examples = [e for e in evaluation.find_examples(*folders) if e.name == name]
+        try:
+            found += evaluation.compare(examples, ["gradient"], [20])
+        except ValueError as error:
+            said.append(str(error))
+    assert len(found) == 1
+    assert "b.tif" in said[0]
+    assert "float32" in said[0]
+    assert "c.npz" in said[1]
 
 
 def test_errors_say_what_to_do(tmp_path, picture):

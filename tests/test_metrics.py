@@ -377,3 +377,19 @@ SQUARE = np.ones((4, 4), int)
 def test_errors_name_argument_value_and_remedy(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200, 1e308, 1e-300])
+def test_explained_variation_at_any_scale(scale):
+    labels, image = [[1, 1, 2, 2]], np.array([[0.0, 1, 0, 1]])
+    assert metrics.explained_variation(labels, image * scale) == 0
+    image[0, 2] = 1
+    expected = metrics.explained_variation(labels, image)
+    found = metrics.explained_variation(labels, image * scale)
+    assert found == pytest.approx(expected)
+    # Of two channels, one may be far smaller than the other.
+    both = np.stack([image * scale, image[:, ::-1] * scale * 1e-3])
+    small = np.stack([image, image[:, ::-1] * 1e-3])
+    assert metrics.explained_variation(labels, both, channel_axis=0) == pytest.approx(
+        metrics.explained_variation(labels, small, channel_axis=0)
+    )

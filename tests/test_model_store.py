@@ -129,6 +129,19 @@ def test_rename(folder: Path, model: AffinityModel) -> None:
         rename_user_model("default", "d")
 
 
+def test_names_that_differ_in_case_only(folder: Path, model: AffinityModel) -> None:
+    save_user_model(model, "Cells")
+    with pytest.raises(ValueError, match="there is a model 'Cells'"):
+        save_user_model(model, "cells", overwrite=True)
+    save_user_model(model, "Cells", overwrite=True)
+    assert list(user_models()) == ["Cells"]
+    (folder / "cells.safetensors").write_bytes(b"another, on some systems")
+    if len(user_models()) == 2:
+        with pytest.raises(ValueError, match="taken by another"):
+            rename_user_model("cells", "Cells")
+        assert load_model("Cells").name == "Cells"
+
+
 def test_delete(folder: Path, model: AffinityModel) -> None:
     with pytest.raises(ValueError, match="there are none yet"):
         delete_user_model("a")

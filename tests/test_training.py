@@ -485,6 +485,9 @@ def test_held_out_parts_do_not_overlap(picture: tuple) -> None:
         ({"pairs": [(np.full((4, 4), np.nan), np.ones((4, 4), int))]}, "finite"),
         ({"pairs": [(np.ones((4, 4, 3)), np.ones((4, 4), int))]}, "channel_axis"),
         ({"channel_axis": 0}, r"channels|channel_axis"),
+        ({"channel_axis": 7}, r"pairs\[0\]: channel_axis=7: the image has 2 axes"),
+        ({"channel_axis": -3}, "give -2 to 1"),
+        ({"seed": -1}, "seed=-1"),
     ],
 )
 def test_bad_arguments_are_refused_at_once(
@@ -501,3 +504,16 @@ def test_labels_must_be_integers(picture: tuple) -> None:
         train_affinity([(image, labels.astype(float))])
     with pytest.raises(TypeError, match="a pair"):
         train_affinity([image])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    "name", ["seconds", "learning_rate", "boundary_weight", "seed", "channel_axis"]
+)
+def test_numbers_must_be_numbers(picture: tuple, name: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"{name}='a': give"):
+        train_affinity([picture], **{name: "a"})  # type: ignore[arg-type]
+
+
+def test_crops_of_one_pixel(picture: tuple) -> None:
+    network = train([picture], init=None, size=1, batch=4, steps=2)
+    assert network[-1].finished

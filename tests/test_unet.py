@@ -284,3 +284,15 @@ def test_logits_keep_their_precision_under_autocast() -> None:
         logits = network(image)
     assert logits.dtype == torch.float32
     assert not torch.equal(logits, logits.bfloat16().float())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offset"),
+    [("i8", 2**60), ("i8", -(2**62)), ("u8", 2**63), (">u8", 2**60)],
+)
+def test_an_offset_of_64_bit_integers_does_not_matter(dtype: str, offset: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 50))
+    large = np.array([[value + offset for value in row] for row in image.tolist()])
+    np.testing.assert_allclose(
+        normalize_intensity(large.astype(dtype)), normalize_intensity(image), atol=1e-6
+    )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf import _metrics_kernels as kernels
-from napari_paf._validation import check_mask
+from napari_paf._validation import check_channel_axis, check_mask
 
 Truths = ArrayLike | Sequence[ArrayLike]
 
@@ -73,14 +73,21 @@ class Superpixels:
         codes = self.codes.ravel()
         inside = codes >= 0
         codes = codes[inside]
-        for channel in _channels(image, channel_axis, self.shape):
-            values = channel.ravel()[inside].astype(np.float64)
+        channels = [
+            channel.ravel()[inside].astype(np.float64)
+            for channel in _channels(image, channel_axis, self.shape)
+        ]
+        for values in channels:
             if not np.isfinite(values).all():
                 n_bad = np.count_nonzero(~np.isfinite(values))
                 raise ValueError(
                     f"image: {n_bad} of the values are NaN or infinite; replace them "
                     "or leave them out with mask."
                 )
+        # Squares of huge and tiny values would not be numbers any more.
+        largest = max(float(np.abs(values).max()) for values in channels) or 1.0
+        for values in channels:
+            values /= largest
             scale = float(np.abs(values).max())
             values -= values.mean()
             # Rounding leaves a constant image with a hint of variance; drop it.
@@ -253,13 +260,8 @@ def _channels(
         raise TypeError(f"image of dtype {array.dtype}: give real numbers.")
     if channel_axis is None:
         array = array[np.newaxis]
-    elif -array.ndim <= channel_axis < array.ndim:
-        array = np.moveaxis(array, channel_axis, 0)
     else:
-        raise ValueError(
-            f"channel_axis={channel_axis}: the image has {array.ndim} axes; give one "
-            "of them, or None for an image without channels."
-        )
+        array = np.moveaxis(array, check_channel_axis(channel_axis, array.ndim), 0)
     if array.shape[1:] != shape or len(array) == 0:
         raise ValueError(
             f"image of shape {np.shape(image)}, channel_axis={channel_axis}: labels "

@@ -230,3 +230,4 @@ _OPENCV: dict[str, tuple[Method, Any, Any, bool]] = {
     "lsc": (partial(_opencv, "lsc"), _fewer, _more, True),
     "seeds": (partial(_opencv, "seeds"), _fewer, _more, True),
 }
+OF_OPENCV = tuple(_OPENCV)

@@ -82,8 +82,8 @@ def find_examples(
     found = []
     by_name = {}
     if truths is not None:
-        by_name = {path.stem: path for path in Path(truths).iterdir() if path.is_file()}
-    for path in sorted(Path(images).iterdir()):
+        by_name = {path.stem: path for path in _files_in(truths)}
+    for path in _files_in(images):
         if truths is None:
             if path.suffix == ".npz":
                 found.append(Example(path.stem, path, path))
@@ -97,6 +97,15 @@ def find_examples(
             f"{images}: none of the files there {where}; check the folders."
         )
     return found
+
+
+def _files_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the files of a folder by name, without those that systems hide there."""
+    return sorted(
+        path
+        for path in Path(folder).iterdir()
+        if path.is_file() and not path.name.startswith(".")
+    )
 
 
 def _read_array(path: Path, keys: Sequence[str]) -> NDArray[Any]:

@@ -21,6 +21,20 @@ LARGEST_BALANCE = 1000.0
 """What a widget offers and a model may ask for."""
 
 
+def check_channel_axis(channel_axis: Any, ndim: int) -> int:
+    """Return `channel_axis` as an int, or raise if an image of `ndim` axes has none."""
+    if isinstance(channel_axis, bool) or not isinstance(channel_axis, numbers.Integral):
+        raise TypeError(
+            f"channel_axis={channel_axis!r}: give the number of an axis, or None."
+        )
+    if int(channel_axis) not in range(-ndim, ndim):
+        raise ValueError(
+            f"channel_axis={channel_axis}: the image has {ndim} axes; give {-ndim} to "
+            f"{ndim - 1}."
+        )
+    return int(channel_axis)
+
+
 def check_image(image: ArrayLike, channel_axis: Any) -> NDArray[Any]:
     """Return `image` as an array (channel, [plane,] row, column), or raise.
 
@@ -50,17 +64,7 @@ def check_image(image: ArrayLike, channel_axis: Any) -> NDArray[Any]:
     if channel_axis is None:
         spatial, axes = array.ndim, "(row, column) or (plane, row, column)"
     else:
-        if isinstance(channel_axis, bool) or not isinstance(
-            channel_axis, numbers.Integral
-        ):
-            raise TypeError(
-                f"channel_axis={channel_axis!r}: give the number of an axis, or None."
-            )
-        if int(channel_axis) not in range(-array.ndim, array.ndim):
-            raise ValueError(
-                f"channel_axis={channel_axis}: the image has {array.ndim} axes; give "
-                f"{-array.ndim} to {array.ndim - 1}."
-            )
+        check_channel_axis(channel_axis, array.ndim)
         spatial, axes = array.ndim - 1, "two or three axes and the channels"
     if spatial not in (2, 3):
         raise ValueError(

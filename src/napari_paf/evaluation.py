@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from napari_paf._baselines import Timed, baselines, run_baseline
+from napari_paf._baselines import OF_OPENCV, Timed, baselines, run_baseline
 from napari_paf._examples import Example, find_examples
 from napari_paf._files import replacing
 from napari_paf._progress import Progress, silent
@@ -75,10 +75,16 @@ def compare(
         raise ValueError(
             f"pixels_per_segment={pixels_per_segment}: give an integer of at least 1."
         )
+    if isinstance(methods, str):
+        raise TypeError(f"methods={methods!r}: give a sequence of names.")
+    methods = tuple(methods)
+    from napari_paf.affinity.device import choose_device
+
+    choose_device(device)
     for method in methods:
-        _check_method(method, device)
+        _check_method(method)
     return _compare(
-        examples,
+        tuple(examples),
         methods,
         counts,
         pixels_per_segment=pixels_per_segment,
@@ -89,15 +95,18 @@ def compare(
     )
 
 
-def _check_method(method: str, device: str) -> None:
-    """Raise if there is no method of this name here, or it cannot run there."""
+def _check_method(method: str) -> None:
+    """Raise if there is no method of this name here."""
     others = ("gradient", *baselines())
     if method in others:
         return
-    from napari_paf.affinity.device import choose_device
+    if method in OF_OPENCV:
+        raise ValueError(
+            f"methods: {method!r} needs OpenCV with its contributed modules; install "
+            "opencv-contrib-python-headless."
+        )
     from napari_paf.affinity.predict import resolve_model
 
-    choose_device(device)
     try:
         resolve_model(method)
     except ValueError as error:
@@ -118,7 +127,10 @@ def _compare(
     report: Progress,
 ) -> Iterator[dict[str, Any]]:
     for i, example in enumerate(examples):
-        image, truth = example.read()
+        try:
+            image, truth = example.read()
+        except (OSError, TypeError, ValueError) as error:
+            raise ValueError(f"{example.image_path}: {error}") from error
         n_pixels = math.prod(image.shape[:2])
         asked = counts
         if pixels_per_segment is not None:
@@ -139,8 +151,9 @@ def _compare(
                     )
                     row = {"image": example.name, "method": method, "n_asked": n}
                     yield {**row, "seconds": seconds, **measures}
-            except ValueError as error:
-                raise ValueError(f"{example.image_path}: {error}") from error
+            except (TypeError, ValueError) as error:
+                files = f"{example.image_path} with {example.truth_path}"
+                raise ValueError(f"{files}: {error}") from error
     report(1.0, "done")
 
 

@@ -176,3 +176,33 @@ def test_other_files_are_refused(tmp_path):
         SuperpixelHierarchy.load(path)
     with pytest.raises(FileNotFoundError):
         SuperpixelHierarchy.load(tmp_path / "missing.npz")
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", ">i4", "i8", ">u8"])
+def test_labels_of_any_integer_type_are_split_and_merged(problem, dtype):
+    affinity, _ = problem
+    hierarchy = entropy_rate_hierarchy(affinity, 9)
+    labels = hierarchy.labels(9)
+    for change in (hierarchy.split, hierarchy.merge):
+        np.testing.assert_array_equal(
+            change(labels.astype(dtype), 3), change(labels, 3)
+        )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "larger"),
+    [("u1", "u2"), ("i1", "i2"), ("u2", "u4"), ("u4", "u8"), ("i8", ""), ("u8", "")],
+)
+def test_a_new_number_that_does_not_fit(problem, dtype, larger):
+    affinity, _ = problem
+    hierarchy = entropy_rate_hierarchy(affinity, 9)
+    labels = hierarchy.labels(9).astype(dtype)
+    most = np.iinfo(dtype).max
+    labels[labels == 9] = most
+    if not larger:
+        with pytest.raises(ValueError, match="leave no number"):
+            hierarchy.split(labels, 3)
+        return
+    split = hierarchy.split(labels, 3)
+    assert split.dtype == larger
+    assert int(split.max()) == most + 1

@@ -181,8 +181,7 @@ def rename_user_model(old: str, new: str, *, folder: Folder = None) -> Path:
         If there is no user's model `old`, or `new` cannot be a name, or is taken.
     """
     source = _own_path(old, folder, "renamed")
-    # A name may change between capitals and small letters.
-    target = _free_path(new, folder, overwrite=new.casefold() == old.casefold())
+    target = _free_path(new, folder, overwrite=False, besides=old)
     source.rename(target)
     return target
 
@@ -274,8 +273,13 @@ def _own_path(name: str, folder: Folder, done: str) -> Path:
     return own[name]
 
 
-def _free_path(name: str, folder: Folder, *, overwrite: bool) -> Path:
-    """Return where a model of this name goes, or raise if it must not."""
+def _free_path(
+    name: str, folder: Folder, *, overwrite: bool, besides: str = ""
+) -> Path:
+    """Return where a model of this name goes, or raise if it must not.
+
+    `besides` is a model of the user whose name is about to become free.
+    """
     if not isinstance(name, str):
         raise TypeError(f"name={name!r}: give text.")
     if not (
@@ -297,10 +301,19 @@ def _free_path(name: str, folder: Folder, *, overwrite: bool) -> Path:
             f"name={name!r} is taken by a model of the package; choose another one."
         )
     # Some file systems do not tell capitals from small letters.
-    taken = {other.casefold(): path for other, path in user_models(folder).items()}
-    if name.casefold() in taken and not overwrite:
+    alike = [
+        other
+        for other in user_models(folder)
+        if other.casefold() == name.casefold() and other != besides
+    ]
+    if alike and not overwrite:
         raise ValueError(
             f"name={name!r} is taken by another of your models; choose another name, "
             "or delete that one first."
+        )
+    if alike and name not in alike:
+        raise ValueError(
+            f"name={name!r}: there is a model {alike[0]!r}, which some systems do not "
+            "tell apart from it; give that name to replace it, or choose another one."
         )
     return models_folder(folder) / f"{name}{SUFFIX}"

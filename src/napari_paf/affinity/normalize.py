@@ -49,6 +49,10 @@ def normalize_intensity(image: NDArray[Any]) -> NDArray[np.float32]:
             counts += np.bincount(flat[start : start + PART], minlength=n)
         values = np.arange(lowest, lowest + len(counts), dtype=np.float64)
         return _to_robust_range(values, counts)[index]
+    if image.dtype.kind in "iu" and image.dtype.itemsize == 8 and image.size > 0:
+        lowest, highest = int(image.min()), int(image.max())
+        if max(-lowest, highest) > 2**53:  # float64 would round away small differences
+            image = image.astype(np.uint64) - np.uint64(lowest % 2**64)
     return _to_robust_range(np.array(image, dtype=np.float64))
 
 

@@ -185,7 +185,13 @@ class SuperpixelHierarchy:
         result = self._check_labels(labels, label)
         new_label = int(result.max()) + 1
         if new_label > np.iinfo(result.dtype).max:
-            result = result.astype(np.uint32)
+            larger = np.promote_types(result.dtype, np.min_scalar_type(new_label))
+            if larger.kind not in "iu":
+                raise ValueError(
+                    f"labels up to {new_label - 1} leave no number for the new part: "
+                    "renumber them, as skimage.segmentation.relabel_sequential does."
+                )
+            result = result.astype(larger)
         flat, parent = result.reshape(-1), np.arange(result.size, dtype=np.int32)
         if not split_at_last(self.merge_order, flat, label, new_label, parent):
             raise ValueError(f"label={label} is a single pixel: it cannot be split.")
@@ -229,6 +235,7 @@ class SuperpixelHierarchy:
             )
         if array.dtype.kind not in "iu":
             raise TypeError(f"labels of dtype {array.dtype}: give integers.")
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         if label < 1 or not (array == label).any():
             raise ValueError(f"label={label} is not in labels: choose one that is.")
         return array

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_paf._validation import check_channel_axis
 from napari_paf.training.sampling import Sample, make_sample
 from napari_paf.training.sources import read_source
 
@@ -70,8 +71,11 @@ def as_samples(
         shape = image.shape
         if axis is None:
             image = image[None]
-        elif -image.ndim <= axis < image.ndim:
-            image = np.moveaxis(image, axis, 0)
+        else:
+            try:
+                image = np.moveaxis(image, check_channel_axis(axis, image.ndim), 0)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{where}: {error}") from None
         ndim = image.ndim - 1
         if ndim not in (2, 3):
             raise ValueError(

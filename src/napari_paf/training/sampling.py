@@ -264,9 +264,7 @@ def draw_crops(
     images, labels = [], []
     for sample in chosen:
         image, truth = draw_crop(sample, size, rng, augmentation)
-        changed = change_intensity(
-            torch.from_numpy(np.ascontiguousarray(image)), rng, augmentation
-        )
+        changed = change_intensity(torch.from_numpy(image.copy()), rng, augmentation)
         images.append(changed.expand(channels, *changed.shape[1:]))
         labels.append(truth)
     return Crops(torch.stack(images), labels, chosen)

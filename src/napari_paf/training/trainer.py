@@ -160,29 +160,24 @@ def train_affinity(
     >>> model.name
     'trained'
     """
-    for key, value in {
-        "steps": steps,
-        "event_every": event_every,
-        "batch": 1 if batch is None else batch,
-        "size": 1 if size is None else size,
-    }.items():
-        if not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(f"{key}={value!r}: give an integer of at least 1.")
+    for key, value, least in (
+        ("steps", steps, 1),
+        ("event_every", event_every, 1),
+        ("batch", batch, 1),
+        ("size", size, 1),
+        ("patience", patience, 1),
+        ("seed", seed, 0),
+    ):
+        _check_integer(key, value, least)
+    for key, number in (
+        ("seconds", seconds),
+        ("learning_rate", learning_rate),
+        ("boundary_weight", boundary_weight),
+    ):
+        _check_over_zero(key, number)
     where = _device(device)
     if loss not in LOSSES:
         raise ValueError(f"loss={loss!r}: choose one of {', '.join(LOSSES)}.")
-    if patience is not None and patience < 1:
-        raise ValueError(
-            f"patience={patience}: give an integer of at least 1, or None."
-        )
-    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-        raise ValueError(f"seconds={seconds}: give a number over 0, or None.")
-    for key, number in {
-        "learning_rate": learning_rate,
-        "boundary_weight": boundary_weight,
-    }.items():
-        if number is not None and not (math.isfinite(number) and number > 0):
-            raise ValueError(f"{key}={number}: give a number over 0.")
     if checkpoint is not None and not Path(checkpoint).parent.is_dir():
         raise ValueError(
             f"checkpoint={str(checkpoint)!r}: there is no folder "
@@ -261,6 +256,26 @@ def _start(init: Any, samples: list[Sample], seed: int) -> AffinityModel:
             f"have {found[0]}; use init=None to train a network for them."
         )
     return model
+
+
+def _check_integer(key: str, value: Any, least: int) -> None:
+    """Raise unless an argument is None or an integer that is large enough."""
+    if value is not None and (
+        isinstance(value, bool)
+        or not isinstance(value, numbers.Integral)
+        or value < least
+    ):
+        raise ValueError(f"{key}={value!r}: give an integer of at least {least}.")
+
+
+def _check_over_zero(key: str, number: Any) -> None:
+    """Raise unless an argument is None or a number over 0."""
+    if number is None:
+        return
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        raise TypeError(f"{key}={number!r}: give a number over 0.")
+    if not 0 < float(number) < math.inf:
+        raise ValueError(f"{key}={number}: give a number over 0.")
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -49,7 +49,8 @@ def refine(superpixels: Labels, place: tuple[int, ...], *, finer: bool) -> str:
     if finer:  # a number that no other plane has either
         new = int(data.max()) + 1
         if new > np.iinfo(data.dtype).max:
-            superpixels.data = data = data.astype(np.uint32)
+            larger = np.promote_types(data.dtype, np.min_scalar_type(new))
+            superpixels.data = data = data.astype(larger)
         after = np.where(after != before, data.dtype.type(new), before)
     if channel_axis is not None:
         others = sum(isinstance(at, slice) for at in index[:channel_axis])
