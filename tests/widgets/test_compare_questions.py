@@ -71,6 +71,7 @@ def test_superpixels_of_planes_are_measured_plane_by_plane(planes, run, order):
     compare.extent.value = "volume"
     compare._update()
     assert compare.reason == plane_by_plane(NAME)
+    assert OTHER_QUESTION not in compare.message  # there is nothing to press
     assert not compare.run_button.isEnabled()
 
 

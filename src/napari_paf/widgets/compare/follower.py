@@ -153,7 +153,7 @@ class CompareFollower(CompareControls):
         _, reason = self._sides(self.labels_layer.value, curve=False)
         self._panel.set_reason(reason)
         running = self._run is not None
-        if self._rows() and not running:
+        if self._rows() and not running and not reason:
             if self._changed:
                 self._panel.set_running(False, CHANGED.format(self._changed))
             elif self._ask() != self._question:
