@@ -393,3 +393,16 @@ def test_explained_variation_at_any_scale(scale):
     assert metrics.explained_variation(labels, both, channel_axis=0) == pytest.approx(
         metrics.explained_variation(labels, small, channel_axis=0)
     )
+
+
+@pytest.mark.parametrize("wrong", ["0", 0.5, [0, 1]])
+@pytest.mark.parametrize("name", ["unlabelled", "background", "min_size"])
+def test_labels_in_arguments_are_integers(name, wrong):
+    with pytest.raises(TypeError, match=f"{name}="):
+        metrics.evaluate(SQUARE, SQUARE, **{name: wrong})
+
+
+@pytest.mark.parametrize("wrong", ["a", 0.5, True])
+def test_the_channel_axis_is_an_integer(wrong):
+    with pytest.raises(TypeError, match=f"channel_axis={wrong!r}"):
+        metrics.explained_variation(SQUARE, SQUARE, channel_axis=wrong)

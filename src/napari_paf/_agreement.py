@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf import _metrics_kernels as kernels
-from napari_paf._validation import check_channel_axis, check_mask
+from napari_paf._validation import check_channel_axis, check_label, check_mask
 
 Truths = ArrayLike | Sequence[ArrayLike]
 
@@ -155,6 +156,9 @@ class Agreement:
 
     def iou(self, background: int | None, min_size: int) -> float:
         """Mean over objects of the overlap with the superpixels that went to them."""
+        check_label("background", background)
+        if isinstance(min_size, bool) or not isinstance(min_size, numbers.Integral):
+            raise TypeError(f"min_size={min_size!r}: give a whole number of pixels.")
         size, largest, partner, truth_size, _ = self.overlap
         seen = partner >= 0
         n = len(truth_size)
@@ -172,6 +176,7 @@ def agreements(
     superpixels: Superpixels, truth: Truths, unlabelled: int | None
 ) -> Iterator[Agreement]:
     """Yield the superpixels beside each annotator's segments."""
+    check_label("unlabelled", unlabelled)
     shape = superpixels.shape
     inside = superpixels.codes.reshape(shape) >= 0
     everywhere = bool(inside.all())

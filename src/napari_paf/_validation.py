@@ -21,6 +21,12 @@ LARGEST_BALANCE = 1000.0
 """What a widget offers and a model may ask for."""
 
 
+def check_label(name: str, label: Any) -> None:
+    """Raise unless an argument that stands for a label is an integer or None."""
+    if label is not None and not isinstance(label, numbers.Integral):
+        raise TypeError(f"{name}={label!r}: give a label, an integer, or None.")
+
+
 def check_channel_axis(channel_axis: Any, ndim: int) -> int:
     """Return `channel_axis` as an int, or raise if an image of `ndim` axes has none."""
     if isinstance(channel_axis, bool) or not isinstance(channel_axis, numbers.Integral):

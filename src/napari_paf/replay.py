@@ -55,6 +55,9 @@ def replay(
     ...     viewer.layers["cells superpixels"].metadata["napari_paf"],
     ... )  # doctest: +SKIP
     """
+    image = image if hasattr(image, "shape") else np.asarray(image)
+    if mask is not None and not hasattr(mask, "shape"):
+        mask = np.asarray(mask)
     _check(image, record, mask)
     places = list(product(*_ranges(record)))
     results = []
@@ -117,6 +120,11 @@ def _inside_outlines(record: dict[str, Any], index: list[Any]) -> NDArray[np.boo
 
 
 def _check(image: Any, record: dict[str, Any], mask: Any) -> None:
+    if not isinstance(record, Mapping):
+        raise TypeError(
+            f"record of type {type(record).__name__}: give what the Superpixels widget "
+            "wrote into layer.metadata['napari_paf']."
+        )
     missing = {"plane_axes", "loop_axes", "n_segments", "image_shape"} - set(record)
     if missing:
         raise ValueError(

@@ -266,6 +266,8 @@ def test_wrong_arguments_are_named(change, error, message):
 def test_number_of_threads_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv(merging.THREADS_VARIABLE, "3")
     assert merging.check_n_threads(None) == 3
+    monkeypatch.setenv(merging.THREADS_VARIABLE, "")  # as if it was not there
+    assert merging.check_n_threads(None) >= 1
     monkeypatch.setenv(merging.THREADS_VARIABLE, "many")
     with pytest.raises(TypeError, match="NAPARI_PAF_NUM_THREADS='many'"):
         merging.check_n_threads(None)

@@ -390,3 +390,33 @@ def test_wrong_seeds_are_named(seeds, error, match):
     labels = np.array([[1, 1, 2], [1, 2, 2]])
     with pytest.raises(error, match=match):
         regions.grow_seeds(labels, np.ones((2, 2, 3)), seeds)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"threshold": "0.5"}, TypeError, "threshold='0.5'"),
+        ({"threshold": True}, TypeError, "threshold=True"),
+        ({"threshold": np.nan}, ValueError, "threshold=nan"),
+        ({"threshold": -1}, ValueError, "threshold=-1"),
+        ({"threshold": 0.5, "min_size": 5.5}, TypeError, "min_size=5.5"),
+    ],
+)
+def test_a_tree_is_asked_for_what_it_can_give(options, error, match):
+    labels = np.ones((2, 3), int)
+    tree = regions.merge_tree(
+        regions.region_adjacency_graph(labels, np.ones((2, 2, 3)))
+    )
+    with pytest.raises(error, match=match):
+        tree.objects(**options)
+    with pytest.raises(error, match=match):
+        tree.paint(labels, **options)
+    with pytest.raises(TypeError, match="labels of dtype float64"):
+        tree.paint(labels + 0.7, 0.5)
+
+
+@pytest.mark.parametrize("dtype", [complex, str])
+def test_affinities_are_real_numbers(dtype):
+    labels, affinity = np.ones((2, 3), int), np.ones((2, 2, 3)).astype(dtype)
+    with pytest.raises(TypeError, match="affinity of dtype"):
+        regions.merge_regions(labels, affinity, threshold=0.5)

@@ -160,7 +160,7 @@ def check_tile_memory(tile_memory: Any) -> int | None:
     """Return the bytes that a tile may take, given or in the environment, or None."""
     source = f"tile_memory={tile_memory!r}"
     if tile_memory is None:
-        setting = os.environ.get(MEMORY_VARIABLE)
+        setting = os.environ.get(MEMORY_VARIABLE) or None
         if setting is None:
             return None
         source = f"{MEMORY_VARIABLE}={setting!r}"

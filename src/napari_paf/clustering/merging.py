@@ -158,7 +158,7 @@ def check_n_threads(n_threads: Any) -> int:
     """Return the number of threads asked for: here, in the environment, or by cores."""
     source = f"n_threads={n_threads!r}"
     if n_threads is None:
-        setting = os.environ.get(THREADS_VARIABLE)
+        setting = os.environ.get(THREADS_VARIABLE) or None
         if setting is None:
             if hasattr(os, "sched_getaffinity"):  # respects the limits of a container
                 return len(os.sched_getaffinity(0))

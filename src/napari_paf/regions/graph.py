@@ -104,6 +104,8 @@ def check_regions(
     labels, channels = np.asarray(labels), np.asarray(affinity)
     if labels.dtype.kind not in "biu":
         raise TypeError(f"labels of dtype {labels.dtype}: give whole numbers.")
+    if channels.dtype.kind not in "fbiu":
+        raise TypeError(f"affinity of dtype {channels.dtype}: give real numbers.")
     if labels.ndim not in (2, 3):
         raise ValueError(
             f"labels of shape {labels.shape}: give (row, column) or (plane, row, "

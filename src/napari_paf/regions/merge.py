@@ -75,6 +75,7 @@ class MergeTree:
             Without seeds, from 1 in the order of the objects' first regions; with
             seeds, the seed that an object has, or 0.
         """
+        threshold, min_size = check_threshold(threshold), check_min_size(min_size)
         seeds, report = self.seed, part(progress, 0, 1)
         found = connected(len(seeds), self.pair[self.affinity >= threshold])
         if min_size > 1 and len(seeds):
@@ -129,6 +130,8 @@ class MergeTree:
             As large as `labels`; 0 where these are.
         """
         labels = np.asarray(labels)
+        if labels.dtype.kind not in "biu":
+            raise TypeError(f"labels of dtype {labels.dtype}: give whole numbers.")
         joining, report = part(progress, 0, 0.5), part(progress, 0.5, 1)
         objects = np.append(self.objects(threshold, min_size, progress=joining), 0)
         small = objects.max() <= np.iinfo(np.uint16).max
@@ -207,15 +210,11 @@ def merge_regions(
 
 def check_threshold(threshold: Any) -> float:
     """Return `threshold` as a float from 0 to 1, or raise."""
-    try:
-        value = float(threshold)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"threshold={threshold!r}: give a number from 0 to 1."
-        ) from None
-    if not 0 <= value <= 1:
+    if isinstance(threshold, bool) or not isinstance(threshold, numbers.Real):
+        raise TypeError(f"threshold={threshold!r}: give a number from 0 to 1.")
+    if not 0 <= float(threshold) <= 1:
         raise ValueError(f"threshold={threshold!r}: give a number from 0 to 1.")
-    return value
+    return float(threshold)
 
 
 def check_min_size(min_size: Any) -> int:
