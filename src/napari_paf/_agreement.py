@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf import _metrics_kernels as kernels
-from napari_paf._validation import check_channel_axis, check_label, check_mask
+from napari_paf._validation import (
+    check_channel_axis,
+    check_label,
+    check_mask,
+    check_min_size,
+)
 
 Truths = ArrayLike | Sequence[ArrayLike]
 
@@ -74,21 +78,21 @@ class Superpixels:
         codes = self.codes.ravel()
         inside = codes >= 0
         codes = codes[inside]
-        channels = [
-            channel.ravel()[inside].astype(np.float64)
-            for channel in _channels(image, channel_axis, self.shape)
-        ]
-        for values in channels:
-            if not np.isfinite(values).all():
-                n_bad = np.count_nonzero(~np.isfinite(values))
+        channels = _channels(image, channel_axis, self.shape)
+        largest = 0.0
+        for channel in channels:
+            values = channel.ravel()[inside]
+            n_bad = np.count_nonzero(~np.isfinite(values))
+            if n_bad:
                 raise ValueError(
                     f"image: {n_bad} of the values are NaN or infinite; replace them "
                     "or leave them out with mask."
                 )
-        # Squares of huge and tiny values would not be numbers any more.
-        largest = max(float(np.abs(values).max()) for values in channels) or 1.0
-        for values in channels:
-            values /= largest
+            largest = max(largest, -float(values.min()), float(values.max()))
+        for channel in channels:
+            values = channel.ravel()[inside].astype(np.float64)
+            # Squares of huge and tiny values would not be numbers any more.
+            values /= largest or 1.0
             scale = float(np.abs(values).max())
             values -= values.mean()
             # Rounding leaves a constant image with a hint of variance; drop it.
@@ -157,8 +161,7 @@ class Agreement:
     def iou(self, background: int | None, min_size: int) -> float:
         """Mean over objects of the overlap with the superpixels that went to them."""
         check_label("background", background)
-        if isinstance(min_size, bool) or not isinstance(min_size, numbers.Integral):
-            raise TypeError(f"min_size={min_size!r}: give a whole number of pixels.")
+        min_size = check_min_size(min_size)
         size, largest, partner, truth_size, _ = self.overlap
         seen = partner >= 0
         n = len(truth_size)

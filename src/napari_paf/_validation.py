@@ -21,6 +21,15 @@ LARGEST_BALANCE = 1000.0
 """What a widget offers and a model may ask for."""
 
 
+def check_min_size(min_size: Any) -> int:
+    """Return `min_size` as an int of at least 0, or raise."""
+    if isinstance(min_size, bool) or not isinstance(min_size, numbers.Integral):
+        raise TypeError(f"min_size={min_size!r}: give a whole number of pixels.")
+    if min_size < 0:
+        raise ValueError(f"min_size={min_size!r}: give a number of pixels from 0 on.")
+    return int(min_size)
+
+
 def check_label(name: str, label: Any) -> None:
     """Raise unless an argument that stands for a label is an integer or None."""
     if label is not None and not isinstance(label, numbers.Integral):

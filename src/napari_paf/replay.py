@@ -103,15 +103,10 @@ def _one(
 
 def _inside_outlines(record: dict[str, Any], index: list[Any]) -> NDArray[np.bool_]:
     """Return which pixels lie inside the outlines that were drawn on a plane."""
-    axes, zoom = record["plane_axes"], record["zoom"]
-    place = {
-        axis: at
-        for axis, at in enumerate(index)
-        if isinstance(at, int) and axis != record["channel_axis"]
-    }
+    axes, zoom, channels = record["plane_axes"], record["zoom"], record["channel_axis"]
     outlines = (np.asarray(outline, float) for outline in record["outlines"])
     return inside_outlines(
-        [outline for outline in outlines if drawn_on(outline, place, zoom)],
+        [outline for outline in outlines if drawn_on(outline, index, zoom, channels)],
         [index[axis].stop - index[axis].start for axis in axes],
         [index[axis].start for axis in axes],
         [zoom[axis] for axis in axes],
@@ -230,27 +225,36 @@ def to_grey(colours: ArrayLike) -> NDArray[Any]:
 
 
 def drawn_on(
-    outline: NDArray[Any], place: Mapping[int, int], zoom: Sequence[float]
+    outline: NDArray[Any],
+    index: Sequence[int | slice],
+    zoom: Sequence[float],
+    channel_axis: int | None = None,
 ) -> bool:
-    """Return whether a polygon was drawn on a plane.
+    """Return whether a polygon was drawn on a plane, or on one of a stack of them.
 
     Parameters
     ----------
     outline : (n, ndim) ndarray
-        Corners in pixels of the whole image at full resolution, NaN along axes that all
-        planes share it.
-    place : dict of int to int
-        Where the plane is along each of the other axes.
+        Corners in pixels of the whole image at full resolution; NaN along an axis
+        whose planes all share it.
+    index : sequence of int or slice
+        What the plane is of the image: integers say where it is.
     zoom : sequence of float
         How many pixels at full resolution one pixel is wide, along all axes.
+    channel_axis : int, optional
+        All channels share what is drawn on one.
 
     Examples
     --------
     >>> square = np.array([[4, 1, 1], [4, 1, 2], [4, 2, 2], [4, 2, 1]])
-    >>> drawn_on(square, {0: 4}, (1, 1, 1)), drawn_on(square, {0: 5}, (1, 1, 1))
-    (True, False)
+    >>> drawn_on(square, np.s_[4, :, :], (1, 1, 1))
+    True
+    >>> drawn_on(square, np.s_[5, :, :], (1, 1, 1))
+    False
     """
-    for axis, at in place.items():
+    for axis, at in enumerate(index):
+        if isinstance(at, slice) or axis == channel_axis:
+            continue
         along = np.floor((outline[:, axis] + 0.5) / zoom[axis])
         if not np.isnan(along).any() and not along.min() <= at <= along.max():
             return False

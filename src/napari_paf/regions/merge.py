@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._progress import Progress, part
+from napari_paf._validation import check_min_size
 from napari_paf.regions._agglomeration import (
     agglomerate,
     connected,
@@ -215,15 +216,6 @@ def check_threshold(threshold: Any) -> float:
     if not 0 <= float(threshold) <= 1:
         raise ValueError(f"threshold={threshold!r}: give a number from 0 to 1.")
     return float(threshold)
-
-
-def check_min_size(min_size: Any) -> int:
-    """Return `min_size` as an int of at least 0, or raise."""
-    if isinstance(min_size, bool) or not isinstance(min_size, numbers.Integral):
-        raise TypeError(f"min_size={min_size!r}: give a whole number of pixels.")
-    if min_size < 0:
-        raise ValueError(f"min_size={min_size!r}: give a number of pixels from 0 on.")
-    return int(min_size)
 
 
 def merge_tree(

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._progress import Progress, part
+from napari_paf._validation import check_min_size
 from napari_paf.regions._blocks import Tally, reported
 from napari_paf.regions._places import finder
 from napari_paf.regions.graph import RegionGraph, region_adjacency_graph
-from napari_paf.regions.merge import check_min_size, check_threshold, merge_tree
+from napari_paf.regions.merge import check_threshold, merge_tree
 
 SEEDS = 2**32
 """Seeds are labels below this, so that region and seed fit into one number."""

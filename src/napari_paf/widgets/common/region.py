@@ -57,13 +57,7 @@ class Box:
 
 
 def _is_on(outline: NDArray[np.float64], plane: Plane) -> bool:
-    """Whether an outline was drawn on a plane, or on one of a stack of them."""
-    place = {
-        axis: at
-        for axis, at in enumerate(plane.index)
-        if isinstance(at, int) and axis != plane.channel_axis
-    }
-    return drawn_on(outline, place, plane.zoom)
+    return drawn_on(outline, plane.index, plane.zoom, plane.channel_axis)
 
 
 def box_in_view(layer: Image) -> Box:

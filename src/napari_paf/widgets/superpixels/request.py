@@ -150,6 +150,7 @@ class Request:
         if not plane.loop:
             assert hierarchies[0] is not None
             return hierarchies[0]
+        # Only a mask can leave all planes empty: the sentence is that of masks.
         check_mask([each is not None for each in hierarchies], (plane.n_planes,))
         slices = [i for i, p in enumerate(plane.index) if isinstance(p, slice)]
         lengths = (plane.stack_shape[axis] for axis in plane.loop)
