@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_paf.widgets.common.region import Box
 
 # What is larger is not counted, so that the window never stalls.
-_MOST_PIXELS_TO_COUNT = 2**25
+_MOST_PIXELS_TO_COUNT = 2**24
 
 
 def inside_of(
