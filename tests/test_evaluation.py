@@ -136,6 +136,7 @@ def test_summary_is_the_mean_over_images(tmp_path):
         ({"n_segments": [1.5]}, TypeError, "n_segments=1.5"),
         ({"n_segments": ["9"]}, TypeError, "n_segments='9'"),
         ({"pixels_per_segment": 0}, ValueError, "pixels_per_segment=0"),
+        ({"pixels_per_segment": 1.5}, TypeError, "pixels_per_segment=1.5"),
     ],
 )
 def test_arguments_are_checked_at_once(arguments, error, said):

@@ -343,6 +343,11 @@ SQUARE = np.ones((4, 4), int)
             r"every pixel is unlabelled \(1\)",
         ),
         (
+            lambda: metrics.evaluate(SQUARE, [SQUARE, SQUARE[None]]),
+            ValueError,
+            r"truth of shapes \(4, 4\), \(1, 4, 4\): labels have shape \(4, 4\)",
+        ),
+        (
             lambda: metrics.boundary_recall(SQUARE, SQUARE, tolerance=-1),
             ValueError,
             "tolerance=-1",
@@ -377,6 +382,19 @@ SQUARE = np.ones((4, 4), int)
 def test_errors_name_argument_value_and_remedy(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_an_image_that_does_not_fit_is_told_at_once(monkeypatch):
+    monkeypatch.setattr(metrics, "agreements", lambda *_: pytest.fail("too late"))
+    for image in (SQUARE[:3], SQUARE * np.nan):
+        with pytest.raises(ValueError, match="image"):
+            metrics.evaluate(SQUARE, SQUARE, image=image)
+
+
+def test_a_tolerance_beyond_the_image_finds_everything():
+    labels, truth = np.array([[1, 1, 1, 2]]), np.array([[1, 2, 2, 2]])
+    for tolerance in (2, 4, 2**31, 2**70):
+        assert metrics.boundary_recall(labels, truth, tolerance=tolerance) == 1
 
 
 @pytest.mark.parametrize("scale", [1e200, 1e-200, 1e308, 1e-300])

@@ -114,6 +114,26 @@ def test_a_name_is_text(folder: Path, model: AffinityModel) -> None:
         save_user_model(model, 3)  # type: ignore[arg-type]
 
 
+def test_what_is_no_model_and_no_path(folder: Path) -> None:
+    with pytest.raises(TypeError, match="model='default': give an AffinityModel"):
+        save_user_model("default", "cells")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="path=None"):
+        import_user_model(None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="model='': there is no model of this name"):
+        load_model("")
+
+
+@pytest.mark.parametrize("below", ["", "models"])
+def test_a_file_is_no_folder_for_models(
+    model: AffinityModel, tmp_path: Path, below: str
+) -> None:
+    (tmp_path / "notes").write_text("mine")
+    folder = tmp_path / "notes" / below
+    with pytest.raises(NotADirectoryError, match=r"folder=.*notes.*is a file"):
+        save_user_model(model, "cells", folder=folder)
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
 def test_rename(folder: Path, model: AffinityModel) -> None:
     save_user_model(model, "a")
     save_user_model(model, "b")

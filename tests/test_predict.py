@@ -421,6 +421,7 @@ def test_same_picture_in_every_dtype():
         picture.astype(">u2") * 200,
         picture.astype(np.int64) * 10**15 - 10**17,
         picture * 1e300,
+        picture * (np.finfo(np.longdouble).max / 300),
         np.asfortranarray(picture),
         picture[::-1, ::-1].copy()[::-1, ::-1],
     ):

@@ -482,6 +482,7 @@ def test_held_out_parts_do_not_overlap(picture: tuple) -> None:
         ({"unlabelled": 9, "pairs": [(np.ones((4, 4)), np.full((4, 4), 9))]}, "label"),
         ({"pairs": []}, "pairs is empty"),
         ({"pairs": [(np.ones((4, 4)), np.ones((4, 5), int))]}, r"pairs\[0\].*fit"),
+        ({"pairs": [(np.ones((0, 4)), np.ones((0, 4), int))]}, "is empty; give some"),
         ({"pairs": [(np.full((4, 4), np.nan), np.ones((4, 4), int))]}, "finite"),
         ({"pairs": [(np.ones((4, 4, 3)), np.ones((4, 4), int))]}, "channel_axis"),
         ({"channel_axis": 0}, r"channels|channel_axis"),

@@ -74,12 +74,11 @@ class Superpixels:
 
     def explained_variation(self, image: ArrayLike, channel_axis: int | None) -> float:
         """Variance between superpixels over the variance of the image."""
-        between = total = 0.0
+        between = total = largest = 0.0
         codes = self.codes.ravel()
         inside = codes >= 0
         codes = codes[inside]
         channels = _channels(image, channel_axis, self.shape)
-        largest = 0.0
         for channel in channels:
             values = channel.ravel()[inside]
             n_bad = np.count_nonzero(~np.isfinite(values))
@@ -232,7 +231,7 @@ def check_tolerance(tolerance: int) -> int:
         raise TypeError(f"tolerance={tolerance!r}: give a whole number of pixels.")
     if tolerance < 0:
         raise ValueError(f"tolerance={tolerance}: give 0 pixels or more.")
-    return int(tolerance)
+    return min(int(tolerance), 2**31)  # beyond any image
 
 
 def _annotators(truth: Truths, shape: tuple[int, ...]) -> list[NDArray[np.integer]]:
@@ -241,7 +240,14 @@ def _annotators(truth: Truths, shape: tuple[int, ...]) -> list[NDArray[np.intege
     if isinstance(truth, (list, tuple)) and _all_have_ndim(truth, len(shape)):
         arrays = list(truth)
     else:
-        array = np.asarray(truth)
+        try:
+            array = np.asarray(truth)
+        except ValueError:
+            shapes = ", ".join(str(np.shape(one)) for one in truth)  # type: ignore[union-attr]
+            raise ValueError(
+                f"truth of shapes {shapes}: labels have shape {shape}; give ground "
+                "truths of the same shape."
+            ) from None
         arrays = list(array) if array.ndim == len(shape) + 1 else [array]
     if not arrays or np.size(arrays[0]) == 0:
         raise ValueError("truth is empty: give the ground truth of an annotator.")
@@ -262,7 +268,7 @@ def _all_have_ndim(arrays: Sequence[ArrayLike], ndim: int) -> bool:
 def _channels(
     image: ArrayLike, channel_axis: int | None, shape: tuple[int, ...]
 ) -> NDArray[np.generic]:
-    """Return `image` with its channels as the leading axis."""
+    """Return `image` with its channels as the leading axis, or raise."""
     array = np.asarray(image)
     if array.dtype.kind not in "fbiu":
         raise TypeError(f"image of dtype {array.dtype}: give real numbers.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import numbers
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -71,10 +72,12 @@ def compare(
     """
     # How many pixels an image has is known when it is read.
     counts = tuple(check_n_segments(n, sys.maxsize) for n in n_segments)
-    if pixels_per_segment is not None and pixels_per_segment < 1:
-        raise ValueError(
-            f"pixels_per_segment={pixels_per_segment}: give an integer of at least 1."
-        )
+    if pixels_per_segment is not None:
+        of = f"pixels_per_segment={pixels_per_segment!r}"
+        if not isinstance(pixels_per_segment, numbers.Integral):
+            raise TypeError(f"{of}: give a whole number of pixels.")
+        if pixels_per_segment < 1:
+            raise ValueError(f"{of}: give an integer of at least 1.")
     if isinstance(methods, str):
         raise TypeError(f"methods={methods!r}: give a sequence of names.")
     methods = tuple(methods)

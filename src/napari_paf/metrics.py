@@ -403,6 +403,11 @@ def evaluate(
     """
     tolerance = check_tolerance(tolerance)
     superpixels = Superpixels.read(labels, mask)
+    variation = {}
+    if image is not None:  # first, because it looks at whether the image will do
+        variation["explained_variation"] = superpixels.explained_variation(
+            image, channel_axis
+        )
     rows = [
         (
             pair.accuracy(),
@@ -424,11 +429,7 @@ def evaluate(
     for name, scores in zip(names, zip(*rows, strict=True), strict=True):
         measures[name] = known_mean(scores)
     measures["compactness"] = superpixels.compactness()
-    if image is not None:
-        measures["explained_variation"] = superpixels.explained_variation(
-            image, channel_axis
-        )
-    return measures
+    return measures | variation
 
 
 def _mean(

@@ -209,6 +209,18 @@ def test_most_pixels_decide_a_region_and_then_the_lowest_seed():
     assert grown.tolist() == [[5, 5, 5, 4, 4]]
 
 
+@pytest.mark.parametrize(
+    ("seeds", "error"), [([[1.0, 0, 0]], TypeError), ([[1, 0]], ValueError)]
+)
+def test_seeds_that_do_not_fit_are_told_at_once(monkeypatch, seeds, error):
+    def too_late(*args, **kwargs):
+        pytest.fail("the graph was made first")
+
+    monkeypatch.setattr(regions.seeds, "region_adjacency_graph", too_late)
+    with pytest.raises(error, match="seeds of"):
+        regions.grow_seeds([[1, 1, 2]], np.ones((2, 1, 3)), seeds)
+
+
 def test_merging_can_be_cancelled():
     rng = np.random.default_rng(0)
     labels = np.arange(1, 2501).reshape(50, 50)

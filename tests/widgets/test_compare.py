@@ -17,6 +17,7 @@ from napari_paf.leaks import leaking_pixels
 from napari_paf.metrics import evaluate
 from napari_paf.widgets.common.plane import plane_in_view
 from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.compare.texts import NOT_FINITE
 from napari_paf.widgets.superpixels.hierarchies import remember
 
 MEASURES = (
@@ -88,6 +89,23 @@ def test_a_row_for_each_layer(open_compare, run, truth, squares, grey):
     assert shown[0][:2] == ["stripes", "12"]
     accuracy = widget.results[1]["achievable_segmentation_accuracy"]
     assert shown[1][2] == f"{accuracy:.3f}"
+
+
+def test_an_image_with_nan_does_without_explained_variation(
+    open_compare, run, truth, squares, grey
+):
+    image = grey.astype(np.float32)
+    image[3, 4] = np.nan
+    viewer, widget = open_compare(image=image, truth=truth, squares=squares)
+    run(widget)
+    (row,) = widget.results
+    check(row, evaluate(squares, truth))
+    assert "explained_variation" not in row
+    assert NOT_FINITE.format("image") in widget.message
+    viewer.layers["image"].data = grey
+    run(widget)
+    check(widget.results[0], evaluate(squares, truth, image=grey))
+    assert "NaN" not in widget.message
 
 
 def test_several_annotators_are_averaged(open_compare, run, truth, squares):

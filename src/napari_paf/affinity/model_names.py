@@ -157,6 +157,8 @@ def model_file_of(
             "model file."
         )
     path = Path(name_or_path)
+    if not path.name:  # no text at all, or a root
+        find_model(str(name_or_path), folder)
     known = isinstance(name_or_path, str) and (
         name_or_path in bundled_models() or name_or_path in user_models(folder)
     )

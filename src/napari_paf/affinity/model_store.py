@@ -5,6 +5,7 @@ PyTorch is loaded by what reads or writes a model, not by what names one.
 
 from __future__ import annotations
 
+import os
 import re
 from importlib import resources
 from pathlib import Path
@@ -20,8 +21,6 @@ from napari_paf.affinity.model_names import (
 )
 
 if TYPE_CHECKING:
-    import os
-
     from napari_paf.affinity.model import AffinityModel
 
 LONGEST_NAME = 100
@@ -71,11 +70,14 @@ def save_user_model(
     >>> path.name, list(user_models("models"))
     ('my cells.safetensors', ['my cells'])
     """
+    from napari_paf.affinity.model import AffinityModel
     from napari_paf.affinity.model_file import write_model_file
 
+    if not isinstance(model, AffinityModel):
+        raise TypeError(f"model={model!r}: give an AffinityModel, as of load_model.")
     path = _free_path(name, folder, overwrite=overwrite)
     card = {"summary": model.summary, "licence": model.licence, "name": name}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     write_model_file(path, model.network, model.config, card)
     return path
 
@@ -109,10 +111,12 @@ def import_user_model(
     """
     from napari_paf.affinity.model_file import read_model_file, write_model_file
 
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path={path!r}: give the path of a model file.")
     name = Path(path).stem if name is None else name
     target = _free_path(name, folder, overwrite=overwrite)
     network, config, card = read_model_file(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     write_model_file(target, network, config, card | {"name": name})
     return name
 
@@ -258,6 +262,15 @@ def free_name(wish: str, *, folder: Folder = None) -> str:
         number += 1
         name = f"{start} {number}"
     return name
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(
+            f"folder={str(path)!r} is a file, or lies in one: give a folder for models."
+        ) from None
 
 
 def _own_path(name: str, folder: Folder, done: str) -> Path:

@@ -53,6 +53,8 @@ def normalize_intensity(image: NDArray[Any]) -> NDArray[np.float32]:
         lowest, highest = int(image.min()), int(image.max())
         if max(-lowest, highest) > 2**53:  # float64 would round away small differences
             image = image.astype(np.uint64) - np.uint64(lowest % 2**64)
+    if image.dtype.itemsize > 8 and image.size > 0:  # beyond the range of float64
+        image = image / (np.abs(image).max() or 1)
     return _to_robust_range(np.array(image, dtype=np.float64))
 
 

@@ -69,6 +69,7 @@ def grow_seeds(
     """
     threshold, min_size = check_threshold(threshold), check_min_size(min_size)
     labels = np.asarray(labels)
+    seeds = _check_seeds(seeds, labels.shape)
     graph = region_adjacency_graph(labels, affinity, progress=part(progress, 0, 0.4))
     seed = seeds_of_regions(graph, labels, seeds, part(progress, 0.4, 0.45))
     tree = merge_tree(graph, seed, progress=part(progress, 0.45, 0.9))
@@ -85,14 +86,8 @@ def seeds_of_regions(
 
     Of seeds with as many pixels, the lowest counts.
     """
-    labels, seeds = np.asarray(labels), np.asarray(seeds)
-    if seeds.dtype.kind not in "biu":
-        raise TypeError(f"seeds of dtype {seeds.dtype}: give whole numbers.")
-    if seeds.shape != labels.shape:
-        raise ValueError(
-            f"seeds of shape {seeds.shape}: give one for each pixel of the labels, "
-            f"{labels.shape}."
-        )
+    labels = np.asarray(labels)
+    seeds = _check_seeds(seeds, labels.shape)
     pixels, places_of = Tally(), finder(graph.label)
     for block in reported(labels.shape, part(progress, 0, 1), "looking for seeds"):
         region, seed = labels[block].reshape(-1), seeds[block].reshape(-1)
@@ -110,6 +105,19 @@ def seeds_of_regions(
     order = np.lexsort((-value, counts))
     seed_of[place[order]] = value[order]
     return seed_of
+
+
+def _check_seeds(seeds: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.integer]:
+    """Return seeds as an array of `shape`, or raise; values are looked at later."""
+    array = np.asarray(seeds)
+    if array.dtype.kind not in "biu":
+        raise TypeError(f"seeds of dtype {array.dtype}: give whole numbers.")
+    if array.shape != shape:
+        raise ValueError(
+            f"seeds of shape {array.shape}: give one for each pixel of the labels, "
+            f"{shape}."
+        )
+    return array
 
 
 def _check_largest(seeds: NDArray[np.integer]) -> None:

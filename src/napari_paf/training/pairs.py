@@ -83,6 +83,10 @@ def as_samples(
                 f"channel_axis={axis}; give 2-D or 3-D images, and name the "
                 "axis of the channels if there is one."
             )
+        if image.size == 0:
+            raise ValueError(
+                f"{where}: image of shape {shape} is empty; give some pixels."
+            )
         if (
             labels.ndim not in (ndim, ndim + 1)
             or labels.shape[-ndim:] != image.shape[1:]

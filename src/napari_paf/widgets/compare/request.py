@@ -122,6 +122,8 @@ class CompareRequest:
             mask = labels != 0
             inside = None if mask.all() else mask
             image = None if side.image is None else side.image.read(index, shape)
+            if image is not None and not np.isfinite(image).all():
+                image = None  # the other measures do not need it
             measured.append(
                 evaluate(
                     labels,
@@ -188,8 +190,9 @@ def sizes_around(n_segments: int) -> list[int]:
 def means(measured: Sequence[dict[str, float]]) -> dict[str, float]:
     """Return the means over planes, of those that have a value; counts are summed."""
     row = {}
-    for name in measured[0]:
-        known = [each[name] for each in measured if not math.isnan(each[name])]
+    for name in dict.fromkeys(name for each in measured for name in each):
+        values = [each[name] for each in measured if name in each]
+        known = [value for value in values if not math.isnan(value)]
         row[name] = sum(known) / len(known) if known else math.nan
     row["n_segments"] = sum(each["n_segments"] for each in measured)
     return row

@@ -93,6 +93,9 @@ CHANGED = "\u201c{}\u201d has changed since; press Compare again."
 CHANGED_MEANWHILE = (
     "\u201c{}\u201d changed during the run; the figures may be of it as it was."
 )
+NOT_FINITE = (
+    "\u201c{}\u201d has NaN or infinite values there, so no explained variation."
+)
 
 
 def both(name: str) -> str:
