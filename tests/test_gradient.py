@@ -22,9 +22,11 @@ def by_hand(image, sigma, connectivity, spacing):
     """Work the formula out pixel by pixel, for 8-bit images (channel, *spatial)."""
     ndim = image.ndim - 1
     offsets = neighbour_offsets(ndim, connectivity)
+    sizes = zip(spacing, image.shape[1:], strict=True)
+    least = min((size for size, length in sizes if length > 1), default=1)
     result = np.zeros((len(offsets), *image.shape[1:]))
     for k, offset in enumerate(offsets):
-        steps = [o * s / min(spacing) for o, s in zip(offset, spacing, strict=True)]
+        steps = [o * s / least for o, s in zip(offset, spacing, strict=True)]
         length = math.sqrt(sum(step * step for step in steps))
         for here in np.ndindex(image.shape[1:]):
             there = tuple(h + o for h, o in zip(here, offset, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from napari_paf.affinity.model import AffinityModel, list_models, load_model
+from napari_paf.affinity.seal_checkpoint import import_seal_checkpoint
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 
 if TYPE_CHECKING:
@@ -117,6 +119,54 @@ def test_loaded_model_can_be_trained(path: Path) -> None:
     assert all(p.grad is not None for p in network.parameters())
 
 
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"name": None}, TypeError, "name=None: give a str"),
+        ({"licence": 3}, TypeError, "licence=3: give a str"),
+        ({"summary": ["x"]}, TypeError, "summary=.* give a dict"),
+        ({"summary": {"asa": torch.ones(1)}}, TypeError, "summary: give what JSON"),
+        ({"summary": {"notes": "x" * 2**20}}, ValueError, "summary: it takes"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(
+    model: AffinityModel, path: Path, changes: dict, error: type, message: str
+) -> None:
+    before = path.read_bytes()
+    with pytest.raises(error, match=message):
+        replace(model, **changes).save(path)
+    assert path.read_bytes() == before
+
+
+def test_half_precision_is_not_written(model: AffinityModel, path: Path) -> None:
+    model.network.half()
+    with pytest.raises(TypeError, match=r"network: .*float16; make it 32-bit"):
+        model.save(path)
+
+
+def test_a_path_is_a_path(model: AffinityModel) -> None:
+    with pytest.raises(TypeError, match="path=None"):
+        model.save(None)  # type: ignore[arg-type]
+
+
+def test_names_too_long_for_a_file_system() -> None:
+    with pytest.raises(ValueError, match="there is no model of this name"):
+        load_model("a" * 300)
+    with pytest.raises(ValueError, match=r"model file .*cannot be read"):
+        load_model("a" * 300 + ".safetensors")
+    with pytest.raises(ValueError, match=r"checkpoint .*cannot be read"):
+        import_seal_checkpoint("a" * 300 + ".pkl")
+
+
+def test_variances_below_zero(path: Path) -> None:
+    def change(state: dict) -> None:
+        (key, *_) = (key for key in state if key.endswith("running_var"))
+        state[key] -= 2
+
+    with_tensors(path, change)
+    assert "variances below 0" in refused(path)
+
+
 def test_save_wants_the_suffix(model: AffinityModel, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ends in"):
         model.save(tmp_path / "model.pt")
@@ -213,7 +263,7 @@ def test_some_other_safetensors_file(path: Path) -> None:
         ({"config": [1]}, "no valid 'config'"),
         ({"config": {}}, "architecture is None"),
         ({"config": {"architecture": "vit"}}, "architecture is 'vit'"),
-        ({"config": {"architecture": "unet", "depth": 3}}, "makes no network"),
+        ({"config": {"architecture": "unet", "depth": 3}}, "'depth', which this"),
         ({"config": {"architecture": "unet", "widths": [2**40]}}, "makes no network"),
         ({"config": {"architecture": "unet", "ndim": 5}}, "makes no network"),
         ({"offsets": [[0, 1], [1, 0]]}, "are not the ones of its network"),

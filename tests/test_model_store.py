@@ -101,7 +101,8 @@ def test_taken_names_are_refused(folder: Path, model: AffinityModel) -> None:
 @pytest.mark.parametrize(
     "name",
     ["", " ", "..", ".a", "a.", "a ", "a/b", "a\\b", "../a", "a:b", "a\n", "a\0b"]
-    + ["-a", "nul", "COM1", "gradient", "Gradient", "nul.x", "a" * 101, "a*", "a?"],
+    + ["-a", "nul", "COM1", "gradient", "Gradient", "nul.x", "a" * 101, "a*", "a?"]
+    + ["com\u00b9"],
 )
 def test_what_cannot_be_a_name(folder: Path, model: AffinityModel, name: str) -> None:
     with pytest.raises(ValueError, match="choose another name"):
@@ -121,6 +122,11 @@ def test_what_is_no_model_and_no_path(folder: Path) -> None:
         import_user_model(None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="model='': there is no model of this name"):
         load_model("")
+
+
+def test_a_folder_is_no_model(folder: Path) -> None:
+    (folder / "cells.safetensors").mkdir(parents=True)
+    assert "cells" not in list_models()
 
 
 @pytest.mark.parametrize("below", ["", "models"])

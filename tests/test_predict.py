@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_paf import (
     compactness,
@@ -17,8 +18,10 @@ from napari_paf import (
     gradient_affinity,
     load_model,
     predict_affinity,
+    superpixels,
 )
 from napari_paf._offsets import edge_slices, neighbour_offsets
+from napari_paf._validation import proportions
 from napari_paf.affinity import _tiles, _views, predict
 from napari_paf.affinity import model as models
 from napari_paf.affinity._tiles import TiledNetwork, plan_tiles
@@ -138,7 +141,7 @@ def test_nested_boxes(shape, spacing):
     ndim = len(shape)
     offsets = neighbour_offsets(ndim, ndim)
     affinity = np.ones((len(offsets), *shape), np.float32)
-    regularize(affinity, offsets, 0.1, spacing)
+    regularize(affinity, offsets, 0.1, proportions(spacing, shape))
     power = np.rint(np.log(affinity) / np.log(0.9)).astype(int)
     for k, offset in enumerate(offsets):
         first, second = edge_slices(offset)
@@ -147,6 +150,38 @@ def test_nested_boxes(shape, spacing):
             box = boxes(shape, spacing, 4, doubled)
             left[box[first] != box[second]] = doubled + 1
         np.testing.assert_array_equal(power[k][first], left)
+
+
+@pytest.mark.parametrize("model", ["default", "gradient"])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_volume_of_one_plane_is_an_image(model, axis):
+    image = ndimage.gaussian_filter(np.random.default_rng(9).random((40, 50)), 2)
+    sizes = [2.0, 1.0]
+    expected = superpixels(image, 30, model=model, spacing=sizes)
+    sizes.insert(axis, 0.3)  # between planes that are not there
+    found = superpixels(np.expand_dims(image, axis), 30, model=model, spacing=sizes)
+    np.testing.assert_array_equal(found.squeeze(axis), expected)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "same"), [((0.3, 0.1), (3, 1)), ((0.75, 0.3), (2.5, 1))]
+)
+@pytest.mark.parametrize("model", [MODELS[2], "gradient"])
+def test_only_proportions_of_the_spacing_matter(model, spacing, same):
+    image = ndimage.gaussian_filter(np.random.default_rng(9).random((30, 40)), 1)
+    np.testing.assert_array_equal(
+        predict_affinity(image, model=model, spacing=spacing, device="cpu"),
+        predict_affinity(image, model=model, spacing=same, device="cpu"),
+    )
+
+
+def test_a_model_that_predicts_nonsense_is_told():
+    model = load_model("default")
+    with torch.no_grad():
+        next(iter(model.network.parameters())).fill_(3e38)
+    image = np.random.default_rng(0).random((20, 20))
+    with pytest.raises(ValueError, match=r"model='default'.*weights are damaged"):
+        predict_affinity(image, model=model, device="cpu")
 
 
 def test_flat_regions_become_compact():

@@ -72,13 +72,17 @@ def test_spacing(spacing):
     assert check_spacing(None, 3) == (1.0, 1.0, 1.0)
 
 
-@pytest.mark.parametrize("spacing", [(1,), (1, 0), (1, -1), (1, np.inf), (1, "a")])
+@pytest.mark.parametrize(
+    "spacing",
+    [(1,), (1, 0), (1, -1), (1, np.inf), (1, "a")]
+    + [(1e-320, 1.0), (1e308, 1e-308), (1, 2e6)],
+)
 def test_wrong_spacing(spacing):
     with pytest.raises(ValueError, match="spacing="):
         check_spacing(spacing, 2)
 
 
-@pytest.mark.parametrize("spacing", [1.0, "11"])
+@pytest.mark.parametrize("spacing", [1.0, "11", np.array(2.0)])
 def test_wrong_type_of_spacing(spacing):
     with pytest.raises(TypeError, match="spacing="):
         check_spacing(spacing, 2)

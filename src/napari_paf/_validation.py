@@ -20,6 +20,9 @@ from napari_paf._offsets import neighbour_offsets
 LARGEST_BALANCE = 1000.0
 """What a widget offers and a model may ask for."""
 
+LARGEST_PROPORTION = 1e6
+"""Of the sizes of a pixel along two axes."""
+
 
 def check_min_size(min_size: Any) -> int:
     """Return `min_size` as an int of at least 0, or raise."""
@@ -111,7 +114,11 @@ def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
     """Return `spacing` as `ndim` floats over 0, or raise; None stands for 1."""
     if spacing is None:
         return (1.0,) * ndim
-    if isinstance(spacing, str) or not isinstance(spacing, Sequence | np.ndarray):
+    if (
+        isinstance(spacing, str)
+        or not isinstance(spacing, Sequence | np.ndarray)
+        or np.ndim(spacing) == 0
+    ):
         raise TypeError(f"spacing={spacing!r}: give one number over 0 for each axis.")
     if len(spacing) != ndim or not all(
         isinstance(size, numbers.Real) and 0 < float(size) < math.inf
@@ -121,7 +128,33 @@ def check_spacing(spacing: Any, ndim: int) -> tuple[float, ...]:
             f"spacing={spacing!r}: give {ndim} finite numbers over 0, one for each "
             "spatial axis."
         )
-    return tuple(float(size) for size in spacing)
+    sizes = tuple(float(size) for size in spacing)
+    if not max(sizes) <= LARGEST_PROPORTION * min(sizes):
+        raise ValueError(
+            f"spacing={spacing!r}: give sizes in the same unit; one is more than "
+            f"{LARGEST_PROPORTION:.0f} times another."
+        )
+    return sizes
+
+
+def proportions(sizes: tuple[float, ...], shape: tuple[int, ...]) -> tuple[float, ...]:
+    """Return the size of a pixel along each axis as a multiple of the least.
+
+    Along an axis of one pixel there are no neighbours, so its size says nothing: 1.
+    Rounded, so that 0.3 to 0.1, which floating point finds a little below 3, gives
+    the same as 3 to 1.
+
+    Examples
+    --------
+    >>> proportions((0.1, 0.3, 0.1), (1, 8, 9)), 0.3 / 0.1
+    ((1.0, 3.0, 1.0), 2.9999999999999996)
+    """
+    seen = [size for size, length in zip(sizes, shape, strict=True) if length > 1]
+    least = min(seen, default=1.0)
+    return tuple(
+        round(size / least, 6) if length > 1 else 1.0
+        for size, length in zip(sizes, shape, strict=True)
+    )
 
 
 def check_n_segments(n_segments: Any, n_pixels: int) -> int:

@@ -90,7 +90,7 @@ def predict_by_planes(
     prepared : (channel, [plane,] row, column) ndarray of float32
         What the network's `prepare` has made of the whole image.
     spacing : tuple of float
-        Size of a pixel along each axis.
+        Size of a pixel along each axis, as multiples of the least.
     progress : callable
 
     Returns
@@ -101,7 +101,9 @@ def predict_by_planes(
     """
     shape = prepared.shape[1:]
     ndim, views = len(shape), views_of(spacing)
-    if views == [View((0, 1), (1, 1))]:  # one plane, seen as it is
+    # Across a single pixel there is nothing to see.
+    views = [v for v in views if all(shape[axis] > 1 for axis in v.axes)] or views
+    if ndim == 2 and views == [View((0, 1), (1, 1))]:  # one plane, seen as it is
         whole: NDArray[np.float32] = network(prepared[np.newaxis], progress)[0]
         return whole
     connectivity = 2 if len(offsets) > 2 else 1

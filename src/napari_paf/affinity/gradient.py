@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._offsets import edge_slices, neighbour_offsets
-from napari_paf._validation import check_connectivity, check_image, check_spacing
+from napari_paf._validation import (
+    check_connectivity,
+    check_image,
+    check_spacing,
+    proportions,
+)
 from napari_paf.affinity.normalize import scale_to_unit
 
 
@@ -74,8 +79,7 @@ def gradient_affinity(
     ndim = channels.ndim - 1
     sigma = _check_sigma(sigma)
     connectivity = check_connectivity(connectivity, ndim)
-    lengths = np.asarray(check_spacing(spacing, ndim))
-    lengths = lengths / lengths.min()
+    lengths = np.array(proportions(check_spacing(spacing, ndim), channels.shape[1:]))
     values = scale_to_unit(channels)
     offsets = neighbour_offsets(ndim, connectivity)
     affinity = np.zeros((len(offsets), *values.shape[1:]), np.float32)

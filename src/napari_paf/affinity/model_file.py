@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from napari_paf._files import replacing
 from napari_paf.affinity.model_header import (
     FORMAT_VERSION,
     KEY,
+    LARGEST_HEADER,
     Unreadable,
     field,
     read_header,
@@ -30,9 +33,10 @@ from napari_paf.affinity.model_header import (
 from napari_paf.affinity.model_names import SUFFIX
 
 if TYPE_CHECKING:
-    import os
-
     from torch import Tensor, nn
+
+TYPES = {torch.float32: "F32", torch.int64: "I64"}
+"""Of the tensors in a file, as safetensors calls them."""
 
 
 def write_model_file(
@@ -56,9 +60,12 @@ def write_model_file(
 
     Raises
     ------
-    ValueError
-        If the name does not end in ``.safetensors``.
+    TypeError, ValueError
+        If the name does not end in ``.safetensors``, or what is to be written could
+        not be read again.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path={path!r}: give the name of a {SUFFIX} file.")
     path = Path(path)
     if path.suffix != SUFFIX:
         raise ValueError(f"path={str(path)!r}: choose a name that ends in {SUFFIX}.")
@@ -72,10 +79,34 @@ def write_model_file(
         key: value.detach().cpu().contiguous()
         for key, value in network.state_dict().items()
     }
+    _check_card(card)
+    for key, value in state.items():
+        if value.dtype not in TYPES:
+            raise TypeError(
+                f"network: {key!r} holds {value.dtype}; make it 32-bit, with "
+                "network.float()."
+            )
+    try:
+        text = json.dumps(metadata)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"summary: give what JSON can hold ({error}).") from None
     # One entry: safetensors writes several in an order that changes every time.
-    content = save(state, {KEY: json.dumps(metadata)})
+    content = save(state, {KEY: text})
+    (length,) = struct.unpack("<Q", content[:8])
+    if length > LARGEST_HEADER:
+        raise ValueError(
+            f"summary: it takes {len(text)} characters; keep it below "
+            f"{LARGEST_HEADER // 2}."
+        )
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _check_card(card: dict[str, Any]) -> None:
+    """Raise unless a card can be read again."""
+    for key, kind in (("summary", dict), ("licence", str), ("name", str)):
+        if key in card and type(card[key]) is not kind:
+            raise TypeError(f"{key}={card[key]!r}: give a {kind.__name__}.")
 
 
 def read_model_file(
@@ -121,8 +152,11 @@ def _read(path: Path) -> tuple[nn.Module, Any, dict[str, Any]]:
         raise Unreadable("its tensors are damaged; get the file again.") from None
     for key, value in state.items():
         # Not by PyTorch: waking its threads takes longer than all the looking.
-        if not np.isfinite(value.numpy()).all():
+        values = value.numpy()
+        if not np.isfinite(values).all():
             raise Unreadable(f"tensor {key!r} holds values that are not finite.")
+        if key.endswith("running_var") and (values < 0).any():
+            raise Unreadable(f"tensor {key!r} holds variances below 0.")
     # Without this, the network would keep the parameters that have no memory.
     network.load_state_dict(state, strict=True, assign=True)
     card = {
@@ -155,6 +189,12 @@ def _empty_network(metadata: dict[str, Any]) -> tuple[nn.Module, Any]:
             f"its architecture is {architecture!r}, this program knows 'unet' and "
             "'pixel_affinity_net'."
         )
+    unknown = values.keys() - {known.name for known in dataclasses.fields(config_class)}
+    if unknown:
+        raise Unreadable(
+            f"its config has {min(unknown)!r}, which this program does not know; "
+            "update napari-paf."
+        )
     try:
         config = config_class(
             **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
@@ -183,11 +223,10 @@ def _check_tensors(header: dict[str, Any], expected: dict[str, Tensor]) -> None:
             f"{len(extra)} tensors do not belong to its network, {min(extra)!r} for "
             "one."
         )
-    names = {torch.float32: "F32", torch.int64: "I64"}
     for key, tensor in expected.items():
         found = header[key].get("dtype"), header[key].get("shape")
-        if found != (names[tensor.dtype], list(tensor.shape)):
+        if found != (TYPES[tensor.dtype], list(tensor.shape)):
             raise Unreadable(
                 f"tensor {key!r} is {found[0]} of shape {found[1]}, its network needs "
-                f"{names[tensor.dtype]} of shape {list(tensor.shape)}."
+                f"{TYPES[tensor.dtype]} of shape {list(tensor.shape)}."
             )

@@ -32,11 +32,11 @@ def read_header(path: Path) -> dict[str, Any]:
     Unreadable
         If the file is missing or is no whole safetensors file.
     """
-    if path.is_dir():
-        raise Unreadable(f"this is a folder; give a {SUFFIX} file.")
-    if not path.is_file():
-        raise Unreadable("there is no such file.")
     try:
+        if path.is_dir():
+            raise Unreadable(f"this is a folder; give a {SUFFIX} file.")
+        if not path.is_file():
+            raise Unreadable("there is no such file.")
         size = path.stat().st_size
         with path.open("rb") as file:
             start = file.read(8 + LARGEST_HEADER)

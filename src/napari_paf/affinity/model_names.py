@@ -93,6 +93,7 @@ def user_models(folder: Folder = None) -> dict[str, Path]:
         if entry.name.endswith(SUFFIX)
         and not entry.name.startswith(".")
         and entry.stem.casefold() not in hidden
+        and not entry.is_dir()
     ]
     return {entry.stem: entry for entry in sorted(files, key=_alphabetically)}
 
@@ -162,7 +163,7 @@ def model_file_of(
     known = isinstance(name_or_path, str) and (
         name_or_path in bundled_models() or name_or_path in user_models(folder)
     )
-    if known or (not path.suffix and not path.exists()):
+    if known or (not path.suffix and not os.path.lexists(path)):
         with resources.as_file(find_model(str(name_or_path), folder)) as file:
             yield file, str(name_or_path)
     else:

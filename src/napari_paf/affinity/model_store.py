@@ -28,7 +28,7 @@ LONGEST_NAME = 100
 _MOST_BYTES = 220
 RESERVED = frozenset(
     ["gradient", "con", "prn", "aux", "nul"]
-    + [f"{port}{number}" for port in ("com", "lpt") for number in range(10)]
+    + [f"{port}{n}" for port in ("com", "lpt") for n in "0123456789\u00b9\u00b2\u00b3"]
 )
 """Names that mean something else to us, or to Windows."""
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._offsets import neighbour_offsets
 from napari_paf._progress import Progress, part
-from napari_paf._validation import check_image, check_spacing
+from napari_paf._validation import check_image, check_spacing, proportions
 from napari_paf.affinity._tiles import TiledNetwork
 from napari_paf.affinity._views import predict_by_planes
 from napari_paf.affinity.device import choose_device, release_memory
@@ -95,7 +95,7 @@ def predict_affinity(
     """
     channels = check_image(image, channel_axis)
     ndim = channels.ndim - 1
-    sizes = check_spacing(spacing, ndim)
+    sizes = proportions(check_spacing(spacing, ndim), channels.shape[1:])
     where = choose_device(device)
     memory = check_tile_memory(tile_memory)
     chosen = resolve_model(model)
@@ -135,6 +135,11 @@ def predict_affinity(
         del network
         release_memory(where)
     assert affinity is not None  # there is at least one channel
+    if not affinity.min() >= 0:
+        raise ValueError(
+            f"model={chosen.name!r} predicts values that are not finite: its weights "
+            "are damaged; get the model again, or choose another."
+        )
     strength = getattr(chosen.config, "regularity", 0.0)
     # The faces come first, then the edges, then the corners.
     offsets = neighbour_offsets(ndim, ndim)[: len(affinity)]

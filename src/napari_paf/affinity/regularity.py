@@ -44,7 +44,8 @@ def regularize(
     strength : float
         From 0 (nothing happens) to below 1.
     spacing : tuple of float
-        Size of a pixel along each axis: boxes are as long along all of them.
+        Size of a pixel along each axis, as multiples of the least: boxes are as long
+        along all of them.
 
     Examples
     --------
@@ -55,23 +56,29 @@ def regularize(
     """
     if strength == 0:
         return
-    ndim = len(spacing)
+    shape = affinity.shape[1:]
+    ndim = len(shape)
+    halved = [axis for axis in range(ndim) if shape[axis] > 1]
     factors = []  # along each axis, of the step from a position to the next
-    for axis, length in enumerate(affinity.shape[1:]):
-        position = np.arange(length + 1) * (spacing[axis] / min(spacing))
+    for axis, length in enumerate(shape):
+        if length == 1:
+            factors.append(np.ones(1, np.float32))
+            continue
+        position = np.arange(length + 1) * spacing[axis]
         level = np.zeros(length, np.int64)
         for k in range(LEVELS):
             box = position // (SMALLEST << k)
             level[box[1:] != box[:-1]] = k + 1
         # Among the sides of one level, those across the last axis come first.
-        rank = np.where(level > 0, (level - 1) * ndim + ndim - axis, 0)
+        order = len(halved) - halved.index(axis)
+        rank = np.where(level > 0, (level - 1) * len(halved) + order, 0)
         factors.append(((1 - strength) ** rank).astype(np.float32))
     for k, offset in enumerate(offsets):
         least = np.ones((1,) * ndim, np.float32)
         for axis, step in enumerate(offset):
             if step:
                 along = factors[axis] if step > 0 else np.roll(factors[axis], 1)
-                shape = [1] * ndim
-                shape[axis] = -1
-                least = np.minimum(least, along.reshape(shape))
+                broadcast = [1] * ndim
+                broadcast[axis] = -1
+                least = np.minimum(least, along.reshape(broadcast))
         affinity[k] *= least

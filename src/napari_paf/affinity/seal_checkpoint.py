@@ -90,11 +90,11 @@ class _Unreadable(Exception):
 
 
 def _read(path: Path) -> Any:
-    if path.is_dir():
-        raise _Unreadable("this is a folder; give the .pkl file.")
-    if not path.is_file():
-        raise _Unreadable("there is no such file.")
     try:
+        if path.is_dir():
+            raise _Unreadable("this is a folder; give the .pkl file.")
+        if not path.is_file():
+            raise _Unreadable("there is no such file.")
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as error:
