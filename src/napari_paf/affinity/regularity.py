@@ -49,7 +49,7 @@ def regularize(
 
     Examples
     --------
-    >>> affinity = np.ones((1, 1, 16), np.float32)
+    >>> affinity = np.ones((1, 2, 16), np.float32)
     >>> regularize(affinity, ((0, 1),), 0.1, (1.0, 1.0))
     >>> [round(float(value), 2) for value in affinity[0, 0, :9]]
     [1.0, 1.0, 1.0, 0.9, 1.0, 1.0, 1.0, 0.73, 1.0]
