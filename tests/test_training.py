@@ -308,6 +308,64 @@ def test_stop_and_keep_best(picture: tuple) -> None:
     assert isinstance(events[-1].model, AffinityModel)
 
 
+@pytest.mark.parametrize("validation", [None, ()])
+def test_what_is_said_of_a_model_when_stopped_between_events(
+    picture: tuple, validation: tuple | None
+) -> None:
+    answers = iter([False] * 3 + [True])
+    *_, last = train(
+        [picture],
+        steps=9,
+        event_every=5,
+        validation=validation,
+        should_stop=lambda: next(answers),
+    )
+    assert last.step == 3
+    assert np.isfinite(last.loss)
+    # With validation, the best is the one that was looked at: the first.
+    assert last.model.summary["steps"] == (3 if validation == () else 0)
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "seal"])
+@pytest.mark.parametrize("validation", [None, ()])
+def test_a_training_that_diverges(
+    picture: tuple, loss: str, validation: tuple | None
+) -> None:
+    events = train_affinity(
+        [picture],
+        init=small_model(),
+        steps=20,
+        event_every=2,
+        batch=2,
+        size=32,
+        learning_rate=1e30,
+        loss=loss,  # type: ignore[arg-type]
+        validation=validation,
+        device="cpu",
+    )
+    models = [next(events).model]
+    with pytest.raises(ValueError, match=r"learning_rate=1e\+30, boundary_weight=8: "):
+        models += [event.model for event in events]
+    for model in models:
+        values = model.network.state_dict().values()
+        assert all(torch.isfinite(value).all() for value in values)
+
+
+@pytest.mark.parametrize("validation", [None, ()])
+def test_labels_that_are_edited_meanwhile(
+    picture: tuple, validation: tuple | None
+) -> None:
+    image, labels = picture
+    arguments = {"batch": 2, "size": 32, "steps": 2, "validation": validation}
+    kept = train([picture], **arguments)[-1]
+    events = train_affinity([picture], init=small_model(), **arguments)
+    labels[:] = 0
+    image[:] = 0
+    *_, edited = events
+    assert edited.loss == kept.loss
+    assert edited.best == kept.best
+
+
 def test_a_time_instead_of_steps(
     picture: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,16 @@ def test_layers(pair: tuple, multiscale: bool, colours: bool) -> None:
     assert_same_sample(as_samples([layers], "pairs", None, None), image, labels)
 
 
+@pytest.mark.parametrize("multiscale", [True, False])
+def test_layers_with_opacity(pair: tuple, multiscale: bool) -> None:
+    image, labels = pair
+    opacity = np.arange(image[..., :1].size, dtype=np.uint8).reshape(*labels.shape, 1)
+    data = np.concatenate([image, opacity], axis=-1)
+    levels = [data, data[::2, ::2]] if multiscale else data
+    layers = Image(levels, rgb=True, multiscale=multiscale), Labels(labels)
+    assert_same_sample(as_samples([layers], "pairs", None, None), image, labels)
+
+
 def test_a_training_from_files(pair: tuple, tmp_path: Path) -> None:
     image, labels = pair
     iio.imwrite(tmp_path / "cells.png", image)

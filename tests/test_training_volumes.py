@@ -86,6 +86,89 @@ def test_planes_are_those_of_three_sides() -> None:
     assert planes_of([flat]) == [flat]
 
 
+def test_of_a_thin_stack_no_slivers_are_learnt() -> None:
+    image, labels = volume((5, 40, 30))
+    sample = make_sample(image[None], labels)
+    for most in (None, 3):
+        planes = planes_of([sample], most)
+        assert {plane.labels.shape[1:] for plane in planes} == {(40, 30)}
+        assert len(planes) == (5 if most is None else 3)
+    turned = make_sample(np.moveaxis(image, 0, 2)[None], np.moveaxis(labels, 0, 2))
+    assert {plane.labels.shape[1:] for plane in planes_of([turned])} == {(40, 30)}
+
+
+@pytest.mark.parametrize("unlabelled", [None, 0])
+@pytest.mark.parametrize("most", [None, 12])
+def test_all_sides_of_a_volume_count_the_same(
+    unlabelled: int | None, most: int | None
+) -> None:
+    image, labels = volume((17, 60, 80))
+    if unlabelled is not None:
+        labels[:8] = 0  # so that only some of the planes have labels
+    sample = make_sample(image[None], labels, unlabelled=unlabelled, share=3.0)
+    shares: dict[tuple[int, ...], list[float]] = {}
+    for plane in planes_of([sample], most):
+        shares.setdefault(plane.labels.shape[1:], []).append(plane.share)
+    assert set(shares) == {(60, 80), (17, 80), (17, 60)}
+    if most is None:
+        assert [sum(each) for each in shares.values()] == pytest.approx([1, 1, 1])
+    else:
+        assert all(3 <= len(each) <= 4 for each in shares.values())
+
+
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("unlabelled", [None, 0])
+def test_a_volume_of_one_plane_is_an_image(axis: int, unlabelled: int | None) -> None:
+    image, labels = (each[1] for each in volume((3, 22, 26)))
+    flat = make_sample(image[None], labels, unlabelled=unlabelled, share=2.0)
+    thick = make_sample(
+        np.expand_dims(image, axis)[None],
+        np.expand_dims(labels, axis),
+        unlabelled=unlabelled,
+        share=2.0,
+    )
+    for most in (None, 3):
+        (found,) = planes_of([thick], most)
+        assert found.share == 2.0
+        np.testing.assert_array_equal(found.codes, flat.codes)
+        np.testing.assert_array_equal(found.labels, flat.labels)
+
+
+@pytest.mark.parametrize("init", [small_model(2), None])
+@pytest.mark.parametrize("axis", range(3))
+def test_a_volume_of_one_plane_trains_as_the_image(
+    init: AffinityModel | None, axis: int
+) -> None:
+    image, labels = (each[1] for each in volume((3, 40, 44)))
+    ends = []
+    for pair in (
+        (image, labels),
+        (np.expand_dims(image, axis), np.expand_dims(labels, axis)),
+    ):
+        *_, last = train_affinity(
+            [pair], init=init, steps=2, batch=2, size=16, device="cpu"
+        )
+        assert last.model is not None
+        assert last.model.config.ndim == 2
+        ends.append((last.loss, last.best))
+    assert ends[0] == ends[1]
+    assert ends[0][1] is not None
+
+
+def test_a_volume_of_one_plane_beside_others_stays_one() -> None:
+    image, labels = volume()
+    *_, last = train_affinity(
+        [(image, labels), (image[5:6], labels[5:6])],
+        init=None,
+        steps=1,
+        batch=1,
+        size=16,
+        device="cpu",
+    )
+    assert last.model is not None
+    assert last.model.config.ndim == 3
+
+
 def test_the_last_part_of_a_volume_is_held_out() -> None:
     image, labels = volume((6, 30, 12))
     (learning,), (held_out,) = hold_out([make_sample(image[None], labels)])

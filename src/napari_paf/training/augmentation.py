@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+
+from napari_paf.training.checks import check_over_zero
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +23,11 @@ class Augmentation:
     """How far training crops may depart from the images they come from.
 
     Ranges are for factors, shares are probabilities per crop.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number makes no sense, such as a factor of 0.
     """
 
     zoom: tuple[float, float] = (0.7, 1.5)
@@ -33,6 +42,35 @@ class Augmentation:
     blur_sigma: float = 1.5  # at most, in pixels
     noise: float = 0.3
     noise_sigma: float = 0.12  # at most; the image's range is 2
+
+    def __post_init__(self) -> None:
+        """Refuse what no crop could be changed by."""
+        for key in ("zoom", "gamma", "contrast"):
+            _check_factors(key, getattr(self, key))
+        check_over_zero("stretch", self.stretch)
+        for key in ("invert", "grey", "colour", "blur", "noise"):
+            _check_up_to(key, getattr(self, key), 1)
+        for key in ("brightness", "blur_sigma", "noise_sigma"):
+            _check_up_to(key, getattr(self, key), math.inf)
+
+
+def _check_factors(key: str, factors: Any) -> None:
+    """Raise unless a setting is two numbers over 0, in order."""
+    if not isinstance(factors, tuple | list) or len(factors) != 2:
+        raise TypeError(f"{key}={factors!r}: give the lowest and the highest factor.")
+    for factor in factors:
+        check_over_zero(key, factor)
+    if factors[0] > factors[1]:
+        raise ValueError(f"{key}={factors!r}: give the lowest factor first.")
+
+
+def _check_up_to(key: str, number: Any, most: float) -> None:
+    """Raise unless a setting is a finite number from 0 to `most`."""
+    to = "on" if most == math.inf else f"to {most:g}"
+    if isinstance(number, bool) or not isinstance(number, numbers.Real):
+        raise TypeError(f"{key}={number!r}: give a number from 0 {to}.")
+    if not (0 <= float(number) <= most and math.isfinite(number)):
+        raise ValueError(f"{key}={number!r}: give a number from 0 {to}.")
 
 
 def change_intensity(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from napari_paf._files import replacing
 
@@ -34,6 +34,11 @@ def write_checkpoint(path: Path, training: Training, fingerprint: Any) -> None:
     training : Training
     fingerprint : JSON-able
         What `training` was made from, to be compared when it resumes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written there.
     """
     state = {
         "fingerprint": fingerprint,
@@ -41,8 +46,10 @@ def write_checkpoint(path: Path, training: Training, fingerprint: Any) -> None:
         "random": training.rng.bit_generator.state,
     }
     tensors = {key: value.contiguous() for key, value in _tensors(training).items()}
+    # Written by Python, which says why where a disk is full; safetensors does not.
+    content = save(tensors, {KEY: json.dumps(state)})
     with replacing(path) as temporary:
-        save_file(tensors, temporary, {KEY: json.dumps(state)})
+        temporary.write_bytes(content)
 
 
 def read_checkpoint(path: Path, training: Training, fingerprint: Any) -> None:
@@ -60,32 +67,43 @@ def read_checkpoint(path: Path, training: Training, fingerprint: Any) -> None:
     ValueError
         If the file is no checkpoint, or one of another training.
     """
+    damaged = ValueError(
+        f"checkpoint={str(path)!r} is not a training checkpoint; choose another file, "
+        "or delete it to start anew."
+    )
     try:
         with safe_open(path, framework="pt") as file:
             state = json.loads((file.metadata() or {})[KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except (OSError, SafetensorError, KeyError, ValueError):
-        raise ValueError(
-            f"checkpoint={str(path)!r} is not a training checkpoint; choose another "
-            "file, or delete it to start anew."
-        ) from None
-    if state["fingerprint"] != json.loads(json.dumps(fingerprint)):
+        found = state["fingerprint"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        raise damaged from None
+    if found != json.loads(json.dumps(fingerprint)):
         raise ValueError(
             f"checkpoint={str(path)!r} belongs to a training with other images or "
             "arguments; choose another file, or delete it to start anew."
         )
+    try:
+        _restore(training, state, tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise damaged from None
+
+
+def _restore(
+    training: Training, state: dict[str, Any], tensors: dict[str, Tensor]
+) -> None:
+    """Put a training into a state; of a damaged one anything may be missing."""
     training.rng.bit_generator.state = state["random"]
-    for name, value in state["progress"].items():
-        setattr(training.progress, name, value)
+    for field in dataclasses.fields(training.progress):
+        setattr(training.progress, field.name, state["progress"][field.name])
     # AdamW makes its moments at the first step: make them now, to be filled.
-    if any(key.startswith("optimizer.") for key in tensors):
-        for group in training.optimizer.param_groups:
-            for parameter in group["params"]:
-                training.optimizer.state[parameter] = {
-                    "step": torch.tensor(0.0),
-                    "exp_avg": torch.zeros_like(parameter),
-                    "exp_avg_sq": torch.zeros_like(parameter),
-                }
+    for group in training.optimizer.param_groups:
+        for parameter in group["params"]:
+            training.optimizer.state[parameter] = {
+                "step": torch.tensor(0.0),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
     with torch.no_grad():
         for key, value in _tensors(training).items():
             value.copy_(tensors[key])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -129,6 +130,7 @@ class Training:
         self.optimizer = new_optimizer(self.network, rate)
         self.best = copy.deepcopy(self.average)
         self.progress = Progress()
+        self._has_warned = False
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         # What must be the same for going on to make sense.
         self.fingerprint = (
@@ -180,9 +182,12 @@ class Training:
             improved = score is None or best is None or score > best
             event = self._event(loss, score, improved=improved)
             if self.checkpoint is not None:
-                write_checkpoint(self.checkpoint, self, self.fingerprint)
+                self._keep(self.checkpoint)
             yield event
+        if losses:  # stopped between two events
+            loss = float(np.mean(losses))
         if not self.held_out:
+            progress.best_step = progress.step
             self.best.load_state_dict(self.average.state_dict())
         yield TrainingEvent(
             progress.step,
@@ -193,6 +198,30 @@ class Training:
             self._model(),
             finished=True,
         )
+
+    def _keep(self, checkpoint: Path) -> None:
+        """Write the checkpoint; warn the first time that this fails."""
+        try:
+            write_checkpoint(checkpoint, self, self.fingerprint)
+        except OSError as error:
+            # The model matters more; and at the next event there may be room again.
+            if not self._has_warned:
+                self._has_warned = True
+                warnings.warn(
+                    f"checkpoint={str(checkpoint)!r} cannot be written "
+                    f"({error.strerror or error}); the training goes on without a "
+                    "checkpoint.",
+                    stacklevel=3,
+                )
+
+    def _check_finite(self, values: Any) -> None:
+        """Raise if what the network gives or is made of is no longer finite."""
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"learning_rate={self.rate:g}, boundary_weight="
+                f"{self.boundary_weight:g}: the training diverged at step "
+                f"{self.schedule.step}; give a lower rate, or a lower weight."
+            )
 
     def _event(
         self, loss: float, score: float | None, *, improved: bool
@@ -250,7 +279,9 @@ class Training:
         self.optimizer.step()
         step = self.schedule.step
         move_average(self.average, self.network, step)
-        return float(loss.item())
+        value = float(loss.item())
+        self._check_finite(value)
+        return value
 
     def _input(self, crops: Crops) -> Tensor:
         prepare: Any = self.model.network.prepare_normalized
@@ -266,6 +297,7 @@ class Training:
         form, strength = weighing
         config = self.model.config
         affinity = torch.sigmoid(logits.detach() / config.temperature).cpu().numpy()
+        self._check_finite(affinity)
         # One loss for all granularities: each crop has its own.
         sizes = self.rng.choice(PIXELS_PER_SUPERPIXEL, len(affinity))
 
@@ -300,10 +332,14 @@ class Training:
             return None
         look = partial(report, self.schedule.fraction, "Measuring the superpixels")
         config, device = self.model.config, self.device
-        return validate(self.average, config, self.held_out, device, look)
+        score = validate(self.average, config, self.held_out, device, look)
+        self._check_finite(score)
+        return score
 
     def _model(self) -> AffinityModel:
         """Return the best weights so far as a model of its own."""
+        for value in self.best.state_dict().values():
+            self._check_finite(value.cpu().numpy())
         best, step = self.progress.best, self.progress.best_step
         summary = {
             "started from": self.model.name or None,

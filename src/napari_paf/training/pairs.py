@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HELD_OUT = 5  # one in this many images, or this fraction of each, is for validation
+THIN = 16  # pixels: a plane that is less wide shows little of any object
 
 
 def as_samples(
@@ -45,8 +46,15 @@ def as_samples(
     FileNotFoundError, TypeError, ValueError
         If a pair is not a pair, a file cannot be read, or image and labels do not fit.
     """
+    try:
+        numbered = enumerate(pairs)
+    except TypeError:
+        raise TypeError(
+            f"{argument} of type {type(pairs).__name__}: give a list of pairs (image, "
+            "labels)."
+        ) from None
     samples = []
-    for number, pair in enumerate(pairs):
+    for number, pair in numbered:
         where = f"{argument}[{number}]"
         if isinstance(pair, Sample):
             samples.append(_labelled(pair, where))
@@ -211,40 +219,71 @@ def most_labelled(sample: Sample, most: int) -> Sample:
     return found
 
 
+def flattened(samples: list[Sample]) -> list[Sample]:
+    """Return volumes of one plane, row or column as the images that they are.
+
+    If there are other volumes, all samples stay as they are: a network learns from one
+    sort.
+    """
+    images = [_as_image(sample) for sample in samples]
+    return images if all(image.ndim == 2 for image in images) else samples
+
+
+def _as_image(sample: Sample) -> Sample:
+    """Return a volume without its axis of length 1, if it has one."""
+    shape = sample.labels.shape[1:]
+    if sample.ndim == 2 or 1 not in shape:
+        return sample
+    return _plane(sample, shape.index(1), 0)
+
+
+def _plane(sample: Sample, axis: int, number: int) -> Sample:
+    index: list[slice | int] = [slice(None)] * 3
+    index[axis] = number
+    return sample.part(*index)
+
+
 def planes_of(samples: list[Sample], most: int | None = None) -> list[Sample]:
     """Return the labelled planes of volumes as images, seen from all three sides.
 
-    That is how a network for images looks at a volume. Images stay as they are.
+    That is how a network for images looks at a volume. From sides where planes are
+    thinner than `THIN` pixels it would learn little, so these are left out unless they
+    are all there is. Images stay as they are, and so does a volume of a single plane,
+    row or column.
 
     Parameters
     ----------
     samples : list of Sample
     most : int, optional
-        Of more planes of one volume than this, use this many at even distances.
+        Use at most about this many planes of a volume: of each side as many, at even
+        distances.
 
     Returns
     -------
     planes : list of Sample
-        The planes of a volume share its share.
+        The planes of a volume share its share by how many pixels are labelled in
+        them. So all sides count the same, however many planes they have.
     """
     images = []
-    for sample in samples:
+    for sample in map(_as_image, samples):
         if sample.ndim == 2:
             images.append(sample)
             continue
-        planes = []
-        for axis in range(3):
-            for i in range(sample.labels.shape[1 + axis]):
-                index: list[slice | int] = [slice(None)] * 3
-                index[axis] = i
-                plane = _with_labels(sample.part(*index))
-                if plane is not None:
-                    planes.append(plane)
-        if most is not None:
-            planes = planes[:: -(-len(planes) // most)]
+        shape = sample.labels.shape[1:]
+        thick = [a for a in range(3) if min(shape[:a] + shape[a + 1 :]) >= THIN]
+        sides = thick or range(3)
+        planes: list[Sample] = []
+        for axis in sides:
+            found = [_with_labels(_plane(sample, axis, i)) for i in range(shape[axis])]
+            side = [plane for plane in found if plane is not None]
+            if most is not None:
+                side = side[:: -(-len(side) // max(1, most // len(sides)))]
+            planes += side
+        n_labelled = [np.count_nonzero(_is_labelled(plane)) for plane in planes]
+        whole = sum(n_labelled)
         images += [
-            dataclasses.replace(plane, share=sample.share / len(planes))
-            for plane in planes
+            dataclasses.replace(plane, share=sample.share * n / whole)
+            for plane, n in zip(planes, n_labelled, strict=True)
         ]
     return images
 
@@ -265,9 +304,17 @@ def _with_labels(sample: Sample) -> Sample | None:
     if sample.unlabelled is None:
         return sample
     pixels = tuple(range(1, labels.ndim))
-    has_some = (labels != sample.unlabelled).any(axis=pixels)
+    has_some = _is_labelled(sample).any(axis=pixels)
     if has_some.all():
         return sample
     if not has_some.any():
         return None
     return dataclasses.replace(sample, labels=labels[has_some])
+
+
+def _is_labelled(sample: Sample) -> NDArray[np.bool_]:
+    """Return where each annotator has labelled something."""
+    if sample.unlabelled is None:
+        return np.ones(sample.labels.shape, bool)
+    found: NDArray[np.bool_] = sample.labels != sample.unlabelled
+    return found

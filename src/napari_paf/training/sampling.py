@@ -107,7 +107,8 @@ def make_sample(
     """
     # One byte per value: finer steps drown in the noise that is added later.
     codes = np.rint((normalize_intensity(image) + OFFSET) * STEPS)
-    labels = labels.reshape(-1, *image.shape[1:])
+    # A copy: the caller may go on labelling meanwhile.
+    labels = labels.reshape(-1, *image.shape[1:]).copy()
     return Sample(
         np.clip(codes, 0, 255).astype(np.uint8),
         labels,

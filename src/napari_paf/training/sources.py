@@ -31,7 +31,8 @@ def read_source(source: Any, *, labels: bool = False) -> Source:
     Parameters
     ----------
     source : path-like, napari layer or array_like
-        Of a layer with several resolution levels, the finest.
+        Of a layer with several resolution levels, the finest; of colours, without
+        opacity.
     labels : bool, default: False
         Whether it is a label image, which has no channels.
 
@@ -53,6 +54,7 @@ def read_source(source: Any, *, labels: bool = False) -> Source:
     # napari's layers are known by what they have: this room does not import napari.
     if hasattr(source, "data") and hasattr(source, "multiscale"):
         data = source.data[0] if source.multiscale else source.data
-        coloured = not labels and getattr(source, "rgb", False)
-        return Source(np.asarray(data), -1 if coloured else None)
+        if not labels and getattr(source, "rgb", False):
+            return Source(np.asarray(data[..., :3]), -1)
+        return Source(np.asarray(data))
     return Source(np.asarray(source))

@@ -6,20 +6,26 @@ progress, and may stop at any event.
 
 from __future__ import annotations
 
-import math
-import numbers
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from napari_paf._validation import check_label
 from napari_paf.affinity.device import choose_device
 from napari_paf.affinity.model import AffinityModel, load_model
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 from napari_paf.training.augmentation import Augmentation
+from napari_paf.training.checks import (
+    check_callable,
+    check_checkpoint,
+    check_integer,
+    check_over_zero,
+)
 from napari_paf.training.loop import LOSSES, Training, TrainingEvent
 from napari_paf.training.pairs import (
     as_samples,
+    flattened,
     for_validation,
     hold_out,
     planes_of,
@@ -28,7 +34,6 @@ from napari_paf.training.schedule import Schedule
 from napari_paf.training.validation import LARGEST
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike
@@ -43,6 +48,7 @@ __all__ = ["TrainingEvent", "train_affinity"]
 USUAL_CROPS = {2: (4, 128), 3: (2, 64)}
 WIDTHS = {2: UNetConfig().widths, 3: (12, 24, 48, 96)}
 MOST_HELD_OUT = 48  # planes of each volume to validate on
+LARGEST_SEED = 2**63 - 1  # of 64 bits, as PyTorch's integers are
 
 
 def train_affinity(
@@ -80,8 +86,9 @@ def train_affinity(
         0 is a segment like any other unless it is `unlabelled`.
     init : str, path, AffinityModel or None, default: "default"
         The model to start from; None starts from scratch, with a network for
-        volumes if `pairs` are volumes. A model for images learns from volumes plane
-        by plane, from all three sides, as it is applied to them.
+        volumes if `pairs` are volumes of more than one plane. A model for images
+        learns from volumes plane by plane, from all three sides, as it is applied to
+        them; of stacks of few planes not from the sides, which are too thin.
     channel_axis : int, optional
         Axis of the channels, in all images. Default: what a file or a layer says;
         arrays are grey.
@@ -116,8 +123,8 @@ def train_affinity(
     augmentation : Augmentation, optional
         How crops are changed at random.
     seed : int, default: 0
-        The same seed gives the same model on the CPU, with the same number of
-        PyTorch's threads.
+        From 0 to ``2**63 - 1``. The same seed gives the same model on the CPU, with
+        the same number of PyTorch's threads.
     device : str or torch.device, default: "auto"
         ``"auto"`` for CUDA if there is a card, else the CPU; or one of PyTorch's.
     name : str, default: "trained"
@@ -129,7 +136,8 @@ def train_affinity(
     checkpoint : path-like, optional
         A ``.safetensors`` file, written at every event. If it is there already,
         training goes on from it, with the same arguments; the result is the same
-        as without a break.
+        as without a break. If it can no longer be written on the way, there is a
+        warning, and training goes on.
     progress : callable, optional
         Called as ``progress(fraction, description)`` several times in each step;
         to cancel, raise from it.
@@ -143,6 +151,8 @@ def train_affinity(
     ------
     TypeError, ValueError
         At once, if an argument does not fit.
+    ValueError
+        On the way, if the training diverges, so that there is nothing to go on with.
 
     References
     ----------
@@ -160,32 +170,34 @@ def train_affinity(
     >>> model.name
     'trained'
     """
-    for key, value, least in (
-        ("steps", steps, 1),
-        ("event_every", event_every, 1),
-        ("batch", batch, 1),
-        ("size", size, 1),
-        ("patience", patience, 1),
-        ("seed", seed, 0),
-    ):
-        _check_integer(key, value, least)
-    for key, number in (
-        ("seconds", seconds),
-        ("learning_rate", learning_rate),
-        ("boundary_weight", boundary_weight),
-    ):
-        _check_over_zero(key, number)
-    where = _device(device)
-    if loss not in LOSSES:
-        raise ValueError(f"loss={loss!r}: choose one of {', '.join(LOSSES)}.")
-    if checkpoint is not None and not Path(checkpoint).parent.is_dir():
-        raise ValueError(
-            f"checkpoint={str(checkpoint)!r}: there is no folder "
-            f"{str(Path(checkpoint).parent)!r}; make it, or choose another."
+    check_integer("steps", steps, 1)
+    check_integer("event_every", event_every, 1)
+    check_integer("seed", seed, 0, LARGEST_SEED)
+    for key, value in (("batch", batch), ("size", size), ("patience", patience)):
+        if value is not None:
+            check_integer(key, value, 1)
+    check_over_zero("boundary_weight", boundary_weight)
+    for key, number in (("seconds", seconds), ("learning_rate", learning_rate)):
+        if number is not None:
+            check_over_zero(key, number)
+    check_label("unlabelled", unlabelled)
+    check_callable("should_stop", should_stop)
+    check_callable("progress", progress)
+    if augmentation is not None and not isinstance(augmentation, Augmentation):
+        raise TypeError(
+            f"augmentation={augmentation!r}: give an Augmentation, or None."
         )
+    if not isinstance(name, str):
+        raise TypeError(f"name={name!r}: give a name, as text.")
+    where = _device(device)
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise ValueError(f"loss={loss!r}: choose one of {', '.join(LOSSES)}.")
+    check_checkpoint(checkpoint)
     samples = as_samples(pairs, "pairs", channel_axis, unlabelled)
     if not samples:
         raise ValueError("pairs is empty: give at least one image with labels.")
+    if init is None:
+        samples = flattened(samples)
     if validation is None:
         samples, held_out = hold_out(samples)
     else:
@@ -209,18 +221,19 @@ def train_affinity(
         )
     if learning_rate is None:
         learning_rate = 3e-3 if init is None else 1e-3
+    # Python's own numbers, as a checkpoint cannot hold NumPy's.
     training = Training(
         model,
         samples,
         held_out,
-        schedule=Schedule(steps, seconds),
-        batch=batch,
-        size=size,
-        rate=learning_rate,
+        schedule=Schedule(int(steps), None if seconds is None else float(seconds)),
+        batch=int(batch),
+        size=int(size),
+        rate=float(learning_rate),
         loss=loss,
-        boundary_weight=boundary_weight,
+        boundary_weight=float(boundary_weight),
         augmentation=augmentation or Augmentation(),
-        seed=seed,
+        seed=int(seed),
         device=where,
         name=name,
         checkpoint=checkpoint,
@@ -244,7 +257,7 @@ def _start(init: Any, samples: list[Sample], seed: int) -> AffinityModel:
             torch.manual_seed(seed)
             network = AffinityUNet(config)
         return AffinityModel(network, config, network.offsets, name="")
-    model = init if isinstance(init, AffinityModel) else load_model(init)
+    model = init if isinstance(init, AffinityModel) else _load(init)
     if ndim < model.config.ndim:
         raise ValueError(
             f"init={model.name!r} takes volumes, the images are 2-D; start from "
@@ -258,24 +271,18 @@ def _start(init: Any, samples: list[Sample], seed: int) -> AffinityModel:
     return model
 
 
-def _check_integer(key: str, value: Any, least: int) -> None:
-    """Raise unless an argument is None or an integer that is large enough."""
-    if value is not None and (
-        isinstance(value, bool)
-        or not isinstance(value, numbers.Integral)
-        or value < least
-    ):
-        raise ValueError(f"{key}={value!r}: give an integer of at least {least}.")
-
-
-def _check_over_zero(key: str, number: Any) -> None:
-    """Raise unless an argument is None or a number over 0."""
-    if number is None:
-        return
-    if isinstance(number, bool) or not isinstance(number, numbers.Real):
-        raise TypeError(f"{key}={number!r}: give a number over 0.")
-    if not 0 < float(number) < math.inf:
-        raise ValueError(f"{key}={number}: give a number over 0.")
+def _load(init: Any) -> AffinityModel:
+    """Return the model of this name or in this file."""
+    if not isinstance(init, str | os.PathLike):
+        raise TypeError(
+            f"init={init!r}: give the name of a model, the path of a model file, an "
+            "AffinityModel or None."
+        )
+    try:
+        return load_model(init)
+    except ValueError as error:
+        said = str(error).removeprefix(f"model={str(init)!r}: ")
+        raise ValueError(f"init={str(init)!r}: {said}") from None
 
 
 def _device(device: str | torch.device) -> torch.device:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,7 +86,8 @@ def validate(
     Returns
     -------
     accuracy : float
-        From 0 to 1: the mean over superpixels of 1200, 300 and 100 pixels.
+        From 0 to 1: the mean over superpixels of 1200, 300 and 100 pixels. NaN if the
+        network gives values that are no numbers.
     """
     scores = []
     for sample in samples:
@@ -96,6 +98,8 @@ def validate(
             logits = network(torch.from_numpy(image)[None].to(device))[0]
             affinity = torch.sigmoid(logits.float() / config.temperature).cpu().numpy()
         look()
+        if np.isnan(affinity).any():
+            return math.nan
         strength = getattr(config, "regularity", 0.0)
         offsets: Any = network.offsets
         regularize(affinity, offsets, strength, (1.0,) * sample.ndim)
