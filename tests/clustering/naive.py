@@ -69,8 +69,27 @@ def diagonal(affinity, pixel, offset):
     return min(means) / math.sqrt(len(axes))
 
 
-def greedy(affinity, n_segments, balance=0.5, connectivity=2, mask=None, f=f):
-    """Return the labels of the entropy-rate greedy; quadratic in the pixels."""
+def entropy(a, b, w, f=f):
+    """Return what an edge of weight w between pixels with loops a and b gains."""
+    return f(a) + f(b) - f(a - w) - f(b - w) - 2 * f(w) if w else 0.0
+
+
+def greedy(
+    affinity,
+    n_segments,
+    balance=0.5,
+    connectivity=2,
+    mask=None,
+    *,
+    f=f,
+    entropy=entropy,
+    rounded=float,
+):
+    """Return the labels of the entropy-rate greedy; quadratic in the pixels.
+
+    Edges that gain nearly the same come in the order of their rounded gains: `f`,
+    `entropy` and `rounded` say how sizes, edges and loops are rounded.
+    """
     shape = affinity.shape[1:]
     mask = np.ones(shape, bool) if mask is None else mask
     edges = list_edges(affinity, connectivity, mask)
@@ -81,12 +100,10 @@ def greedy(affinity, n_segments, balance=0.5, connectivity=2, mask=None, f=f):
         loop[i] += w
         loop[j] += w
     total = sum(loop.values()) or 1.0
-    loop = {pixel: value / total for pixel, value in loop.items()}
+    loop = {pixel: rounded(value / total) for pixel, value in loop.items()}
     edges = [(i, j, w / total) for i, j, w in edges]
 
-    @functools.cache
-    def entropy(a, b, w):
-        return f(a) + f(b) - f(a - w) - f(b - w) - 2 * f(w) if w else 0.0
+    entropy = functools.cache(entropy)
 
     @functools.cache
     def evenness(s, t):
@@ -108,8 +125,8 @@ def greedy(affinity, n_segments, balance=0.5, connectivity=2, mask=None, f=f):
         if best is None:
             break
         _, i, j, w = best
-        loop[i] -= w
-        loop[j] -= w
+        loop[i] = rounded(loop[i] - w)
+        loop[j] = rounded(loop[j] - w)
         joined = member[i] + member[j]
         for pixel in joined:
             member[pixel] = joined

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
+from decimal import Decimal, localcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from skimage.measure import label as connected_parts
 
-from napari_paf import entropy_rate_superpixels
+from napari_paf import entropy_rate_superpixels, gradient_affinity
 from napari_paf.clustering import merging
-from napari_paf.clustering._gains import log2, xlog2x
+from napari_paf.clustering._gains import (
+    LOOP_BITS,
+    entropy_gain,
+    log2,
+    rounded_loop,
+    xlog2x,
+)
+from napari_paf.samples import load_sample
 
 sys.path.insert(0, str(Path(__file__).parent))
 import naive
@@ -41,13 +50,16 @@ def problems(draw):
     n_channels = draw(st.sampled_from([ndim, n_full]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     affinity = rng.random((n_channels, *shape))
-    kind = draw(st.sampled_from(["real", "tied", "sparse", "constant"]))
+    kind = draw(st.sampled_from(["real", "tied", "sparse", "constant", "wide"]))
     if kind == "tied":
         affinity = np.round(affinity * 3) / 3
     elif kind == "sparse":
         affinity[rng.random(affinity.shape) < 0.5] = 0
     elif kind == "constant":
         affinity[:] = 0.5
+    elif kind == "wide":
+        # Beside the heaviest, most say nothing in floating-point numbers.
+        affinity **= draw(st.sampled_from([10, 60, 600]))
     affinity = affinity.astype(draw(st.sampled_from([np.float32, np.float64])))
     mask = None
     if draw(st.booleans()):
@@ -56,7 +68,7 @@ def problems(draw):
     n_pixels = int(np.prod(shape)) if mask is None else int(mask.sum())
     arguments = {
         "n_segments": draw(st.integers(1, n_pixels)),
-        "balance": draw(st.sampled_from([0.0, 0.1, 0.5, 1.0, 10.0])),
+        "balance": draw(st.sampled_from([0.0, 1e-9, 0.1, 0.5, 1.0, 10.0])),
         "connectivity": connectivity,
         "mask": mask,
     }
@@ -80,8 +92,14 @@ def test_equals_the_naive_greedy(problem, n_threads, small_blocks):
                 entropy_rate_superpixels(affinity, **arguments)
             return
     labels = entropy_rate_superpixels(affinity, **arguments, n_threads=n_threads)
-    # Equal gains are equal only if both round them alike: the same f.
-    expected = naive.greedy(affinity, **arguments, f=lambda x: float(xlog2x(x)))
+    # Equal gains are equal only if both round them alike.
+    expected = naive.greedy(
+        affinity,
+        **arguments,
+        f=lambda x: float(xlog2x(x)),
+        entropy=lambda a, b, w: float(entropy_gain(w, a, log2(a), b, log2(b))),
+        rounded=lambda loop: float(rounded_loop(loop)),
+    )
     np.testing.assert_array_equal(labels, expected)
 
 
@@ -186,6 +204,52 @@ def test_logarithm_is_close_to_the_exact_one():
     np.testing.assert_allclose(ours, np.log2(x), rtol=5e-16, atol=3e-16)
     assert xlog2x(0.0) == 0.0
     assert xlog2x(-1e-20) == 0.0
+
+
+@given(
+    st.floats(1e-290, 0.5), st.floats(1, 1e30), st.floats(1, 1e30), st.integers(1, 40)
+)
+def test_gains_only_fall(weight, larger_i, larger_j, n_steps):
+    """Loops go down by the least that they can, and gains with them."""
+    loops = [float(rounded_loop(min(weight * n, 1.0))) for n in (larger_i, larger_j)]
+    gain = math.inf
+    for step in range(n_steps):
+        i, j = loops
+        found = entropy_gain(weight, i, log2(i), j, log2(j))
+        assert 0 <= found <= gain
+        assert entropy_gain(weight, j, log2(j), i, log2(i)) == found
+        gain = found
+        loop = loops[step % 2]
+        loops[step % 2] = float(rounded_loop(loop * (1 - 2**-LOOP_BITS)))
+        assert loops[step % 2] < loop
+
+
+@given(st.floats(1e-290, 0.5), st.floats(1.001, 1e30), st.floats(1.001, 1e30))
+def test_gains_of_light_edges_are_precise(weight, larger_i, larger_j):
+    loops = [min(weight * n, 1.0) for n in (larger_i, larger_j)]
+    with localcontext(prec=60):
+        w = Decimal(weight)
+        exact = -2 * w * w.ln()
+        for loop in map(Decimal, loops):
+            exact += loop * loop.ln()
+            exact -= (loop - w) * (loop - w).ln() if loop > w else 0
+        exact = float(exact / Decimal(2).ln())
+    i, j = loops
+    found = entropy_gain(weight, i, log2(i), j, log2(j))
+    assert found == pytest.approx(exact, rel=1e-11, abs=weight * 1e-11)
+
+
+@pytest.mark.parametrize("balance", [0, 1e-6])
+def test_images_of_much_contrast_on_any_number_of_threads(balance):
+    sample = load_sample("em_tem_axons")
+    affinity = gradient_affinity(sample.image, connectivity=2)
+    assert 0 < affinity[affinity > 0].min() < 1e-30
+    alone, *others = (
+        entropy_rate_superpixels(affinity, 300, balance=balance, n_threads=n)
+        for n in (1, 3, 8)
+    )
+    for labels in others:
+        np.testing.assert_array_equal(labels, alone)
 
 
 def test_many_labels_need_a_wider_type():

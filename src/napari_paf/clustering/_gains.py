@@ -5,7 +5,12 @@ self-loops are L_i and L_j, gains entropy rate ::
 
     f(L_i) + f(L_j) - f(L_i - w) - f(L_j - w) - 2 f(w)
 
-and joining components of s and t of the n pixels gains balance ::
+which is computed as the sum over i and j of ::
+
+    w (log2 L - log2 w) + (L - w) log2(L / (L - w))
+
+because differences of f would lose a small w in their rounding. And joining components
+of s and t of the n pixels gains balance ::
 
     -f((s + t) / n) + (f(s / n) + f(t / n)) + 1
 
@@ -28,6 +33,17 @@ _C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7, _C8, _C9 = (
 _BITS_OF_ROOT_HALF = np.int64(0x3FE6A09E667F3BCD)
 _MANTISSA_BITS = np.int64(52)
 
+LOOP_BITS = 36
+"""Self-loops are rounded to so many bits after the first. The next smaller one then
+lowers a gain by at least w 2**-37 / ln 2, far more than rounding can add to it: in
+floating-point numbers, too, gains only fall."""
+
+_HALF = np.int64(1 << (51 - LOOP_BITS))
+_KEPT = np.int64(-1 << (52 - LOOP_BITS))
+
+NOTHING = 1e-300
+"""Lighter edges gain no entropy: their logarithm would not be a normal number's."""
+
 
 @kernel
 def log2(x: Any) -> Any:
@@ -41,13 +57,41 @@ def log2(x: Any) -> Any:
     exponent = (bits - _BITS_OF_ROOT_HALF) >> _MANTISSA_BITS
     # The mantissa, scaled to between sqrt(1/2) and sqrt(2).
     m = np.int64(bits - (exponent << _MANTISSA_BITS)).view(np.float64)
-    s = (m - 1.0) / (m + 1.0)
+    return exponent + _series((m - 1.0) / (m + 1.0))
+
+
+@kernel
+def _series(s: Any) -> Any:
+    """Return log2((1 + s) / (1 - s)) for s of at most 0.172 either way."""
     z = s * s
     z2 = z * z
     z4 = z2 * z2
     low = (_C0 + z * _C1) + z2 * (_C2 + z * _C3)
     high = (_C4 + z * _C5) + z2 * (_C6 + z * _C7)
-    return exponent + s * (low + z4 * (high + z4 * (_C8 + z * _C9)))
+    return s * (low + z4 * (high + z4 * (_C8 + z * _C9)))
+
+
+@kernel
+def rounded_loop(loop: float) -> Any:
+    """Return a self-loop with as many bits as loops have, 0 if none is left."""
+    bits = np.float64(max(loop, 0.0)).view(np.int64)
+    return np.int64((bits + _HALF) & _KEPT).view(np.float64)
+
+
+@kernel
+def rest_gain(weight: float, loop: float) -> Any:
+    """Return (L - w) log2(L / (L - w)) of a loop, 0 if the weight is all of it."""
+    whole = max(loop, weight, NOTHING)
+    rest = whole - weight
+    ratio = np.float64(rest / whole)
+    bits = ratio.view(np.int64)
+    exponent = (bits - _BITS_OF_ROOT_HALF) >> _MANTISSA_BITS
+    m = np.int64(bits - (exponent << _MANTISSA_BITS)).view(np.float64)
+    # Where the ratio is near 1, it has lost what the weight still says.
+    near = exponent == 0
+    less = weight if near else 1.0 - m
+    more = whole + rest if near else 1.0 + m
+    return rest * (_series(less / more) - exponent)
 
 
 @kernel
@@ -58,18 +102,18 @@ def xlog2x(x: Any) -> Any:
 
 @kernel
 def entropy_gain(
-    weight: float, loop_i: float, loop_term_i: float, loop_j: float, loop_term_j: float
-) -> float:
-    """Return the gain in entropy rate; each `_term` is f of the loop before it."""
-    if weight == 0.0:  # exactly nothing, whatever rounding makes of the loops
+    weight: float, loop_i: float, log_i: float, loop_j: float, log_j: float
+) -> Any:
+    """Return the gain in entropy rate; each `log` is that of the loop before it.
+
+    Rounding may have taken from a loop what its last edge weighs: what is left is at
+    least the weight.
+    """
+    if weight <= NOTHING:
         return 0.0
-    return (
-        loop_term_i
-        + loop_term_j
-        - xlog2x(loop_i - weight)
-        - xlog2x(loop_j - weight)
-        - 2.0 * xlog2x(weight)
-    )
+    log = log2(weight)
+    surprise = (max(log_i, log) - log) + (max(log_j, log) - log)
+    return weight * surprise + (rest_gain(weight, loop_i) + rest_gain(weight, loop_j))
 
 
 class Lanes(NamedTuple):
@@ -77,9 +121,9 @@ class Lanes(NamedTuple):
 
     weight: Any  # (n_lanes,) of the edge, not divided by the sum of all
     loop_i: Any
-    term_i: Any  # f of it
+    log_i: Any  # of it
     loop_j: Any
-    term_j: Any
+    log_j: Any
     gain: Any
 
 
@@ -94,17 +138,13 @@ def entropy_gains(lanes: Lanes, total: float) -> None:
 
     Free of branches, so that the logarithms become vector instructions.
     """
-    weight, loop_i, term_i, loop_j, term_j, gain = lanes
+    weight, loop_i, log_i, loop_j, log_j, gain = lanes
     for at in range(len(gain)):
         w = weight[at] / total
-        gained = (
-            term_i[at]
-            + term_j[at]
-            - xlog2x(loop_i[at] - w)
-            - xlog2x(loop_j[at] - w)
-            - 2.0 * xlog2x(w)
-        )
-        gain[at] = gained if w != 0.0 else 0.0
+        log = log2(w)
+        surprise = (max(log_i[at], log) - log) + (max(log_j[at], log) - log)
+        rests = rest_gain(w, loop_i[at]) + rest_gain(w, loop_j[at])
+        gain[at] = w * surprise + rests if w > NOTHING else 0.0
 
 
 @kernel
@@ -175,10 +215,10 @@ def sum_loops(
 
 @kernel
 def normalise_loops(loop: Any, total: float, start: int, stop: int) -> None:
-    """Divide the loops by `total` and put f of each beside it."""
+    """Divide the loops by `total` and put the logarithm of each beside it."""
     for pixel in range(start, stop):
-        loop[pixel, 0] /= total
-        loop[pixel, 1] = xlog2x(loop[pixel, 0])
+        loop[pixel, 0] = rounded_loop(loop[pixel, 0] / total)
+        loop[pixel, 1] = log2(loop[pixel, 0])
 
 
 @kernel

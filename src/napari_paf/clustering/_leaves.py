@@ -20,8 +20,8 @@ from napari_paf.clustering._gains import (
     balance_gain,
     entropy_gain,
     entropy_gains,
+    log2,
     new_lanes,
-    xlog2x,
 )
 from napari_paf.clustering._left import Left
 from napari_paf.clustering._queue import (
@@ -103,8 +103,8 @@ def _fill_row(
             i = start + at
             j = i + steps[k]
             lanes.weight[at] = max(weights[(i << bits) + k], 0.0)
-            lanes.loop_i[at], lanes.term_i[at] = loop[i, 0], loop[i, 1]
-            lanes.loop_j[at], lanes.term_j[at] = loop[j, 0], loop[j, 1]
+            lanes.loop_i[at], lanes.log_i[at] = loop[i, 0], loop[i, 1]
+            lanes.loop_j[at], lanes.log_j[at] = loop[j, 0], loop[j, 1]
         entropy_gains(lanes, problem.total)
         for at in range(len(log)):
             entropy[at] = above(lanes.gain[at])
@@ -178,7 +178,7 @@ def _put_leaving(
                             loop[pixel, 0],
                             loop[pixel, 1],
                             loop[other, 0],
-                            xlog2x(loop[other, 0]),
+                            log2(loop[other, 0]),
                         )
                         edge = edge if sign > 0 else ~edge
                         place = claim(
