@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
@@ -15,6 +16,7 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_paf import list_models, load_model, superpixels
+from napari_paf._image_io import read_image
 from napari_paf.cli import app
 from napari_paf.samples import list_samples, load_sample
 
@@ -86,6 +88,185 @@ def test_replay_never_replaces_what_it_reads(read, tmp_path):
     assert given.read_bytes() == before
 
 
+def record_of(image_path, shape, **noted):
+    """Return what the viewer notes about one plane, the last two axes."""
+    return {
+        "image_path": str(image_path),
+        "image_shape": list(shape),
+        "plane": [0] * (len(shape) - 2),
+        "plane_axes": [len(shape) - 2, len(shape) - 1],
+        "loop_axes": [],
+        "channel_axis": None,
+        "channels": None,
+        "window": None,
+        "zoom": [1.0] * len(shape),
+        "spacing": None,
+        "n_segments": 6,
+        "model": "gradient",
+        "balance": 0.5,
+        "connectivity": 2,
+        "mask_layer": None,
+        "outlines": None,
+        "unique": True,
+        "device": "cpu",
+        **noted,
+    }
+
+
+def replayed(record, folder, *options):
+    """Return the labels that a record leads to, and what was said."""
+    (folder / "record.json").write_text(json.dumps(record))
+    out = folder / "again.tif"
+    result = run("replay", folder / "record.json", out, *options)
+    return tifffile.imread(out), result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "plane"),
+    [
+        ("a.tif", (3, 20, 24), [2]),
+        ("a.tif", (3, 2, 4, 20, 24), [2, 1, 3]),
+        ("a.npy", (3, 2, 4, 20, 24), [2, 1, 3]),
+        ("a.npy", (20, 24), []),
+    ],
+)
+def test_replay_of_a_series(tmp_path, name, shape, plane):
+    series = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    if name == "a.tif":
+        metadata = {"axes": "TYX" if len(shape) == 3 else "TZCYX", "unit": "um"}
+        options = {"imagej": True, "resolution": (4, 2), "metadata": metadata}
+        tifffile.imwrite(tmp_path / name, series, **options)
+    else:
+        np.save(tmp_path / name, series)
+    record = record_of(tmp_path / name, shape, plane=plane)
+    expected = superpixels(series[tuple(plane)], 6, model="gradient", balance=0.5)
+    labels, _ = replayed(record, tmp_path)
+    np.testing.assert_array_equal(labels, expected)
+    # Readers differ in whether they keep axes of length 1.
+    record = record_of(tmp_path / name, (1, *shape), plane=[0, *plane])
+    labels, _ = replayed(record, tmp_path)
+    np.testing.assert_array_equal(labels, expected)
+    if name == "a.tif":
+        size = read_image(tmp_path / "again.tif").size
+        assert size.spacing == (0.5, 0.25)
+
+
+def test_replay_of_every_plane_with_a_mask(tmp_path):
+    series = np.random.default_rng(0).integers(0, 255, (3, 20, 24)).astype(np.uint8)
+    mask = np.zeros(series.shape, np.uint8)
+    mask[:2, 3:, 5:] = 1
+    for name, data in (("a.tif", series), ("mask.tif", mask)):
+        options = {"imagej": True, "metadata": {"axes": "TYX"}}
+        tifffile.imwrite(tmp_path / name, data, **options)
+    noted = {"plane": [], "loop_axes": [0], "unique": False, "mask_layer": "mask"}
+    record = record_of(tmp_path / "a.tif", series.shape, **noted)
+    labels, said = replayed(record, tmp_path, "--mask", tmp_path / "mask.tif")
+    for number in range(2):
+        expected = superpixels(
+            series[number], 6, model="gradient", balance=0.5, mask=mask[number]
+        )
+        np.testing.assert_array_equal(labels[number], expected)
+    assert not labels[2].any()
+    assert "6 superpixels in each plane, in" in said
+
+
+def test_replay_of_pictures(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 24, 4)).astype(np.uint8)
+    imageio.imwrite(tmp_path / "grey.png", pixels[..., :2])
+    noted = {"plane": [1], "plane_axes": [0, 1]}
+    record = record_of(tmp_path / "grey.png", (20, 24, 2), **noted)
+    expected = superpixels(pixels[..., 1], 6, model="gradient", balance=0.5)
+    np.testing.assert_array_equal(replayed(record, tmp_path)[0], expected)
+    # A reader that leaves opacity out.
+    record = record_of(tmp_path / "grey.png", (20, 24))
+    expected = superpixels(pixels[..., 0], 6, model="gradient", balance=0.5)
+    np.testing.assert_array_equal(replayed(record, tmp_path)[0], expected)
+
+    imageio.imwrite(tmp_path / "a.gif", pixels[..., :3])
+    shape = imageio.imread(tmp_path / "a.gif").shape  # as in napari
+    assert shape == (1, 20, 24, 3)
+    record = record_of(tmp_path / "a.gif", shape[:3], channels="rgb")
+    colours = imageio.imread(tmp_path / "a.gif")[0]
+    expected = superpixels(colours, 6, model="gradient", balance=0.5, channel_axis=-1)
+    np.testing.assert_array_equal(replayed(record, tmp_path)[0], expected)
+
+    imageio.imwrite(tmp_path / "rgba.png", pixels)
+    record = record_of(tmp_path / "rgba.png", (20, 24), channels="green")
+    expected = superpixels(pixels[..., 1], 6, model="gradient", balance=0.5)
+    np.testing.assert_array_equal(replayed(record, tmp_path)[0], expected)
+
+
+def test_replay_wants_the_same_image(tmp_path):
+    series = np.zeros((3, 20, 24), np.uint8)
+    options = {"imagej": True, "metadata": {"axes": "TYX"}}
+    tifffile.imwrite(tmp_path / "a.tif", series, **options)
+    for shape, noted in (((20, 24), {}), ((3, 20), {"channels": "rgb"})):
+        record = record_of(tmp_path / "a.tif", shape, **noted)
+        (tmp_path / "record.json").write_text(json.dumps(record))
+        said = refusal("replay", tmp_path / "record.json", tmp_path / "b.tif")
+        assert "image of shape (3, 20, 24)" in said
+    assert not (tmp_path / "b.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("n_segments", "six"),
+        ("hierarchy_n_segments", 0),
+        ("image_shape", [20]),
+        ("image_shape", "abc"),
+        ("plane_axes", [1, 3]),
+        ("plane_axes", [2, 1]),
+        ("plane_axes", None),
+        ("loop_axes", [1]),
+        ("channel_axis", 2),
+        ("channel_axis", "c"),
+        ("plane", []),
+        ("plane", [3]),
+        ("channels", "purple"),
+        ("channels", {}),
+        ("window", [[1, 5, 4]]),
+        ("window", [[0, 0, 1]]),
+        ("window", [1]),
+        ("zoom", [1.0]),
+        ("zoom", [1, 1, "x"]),
+        ("outlines", [[1, 2]]),
+        ("outlines", [[[1, 2], [3, 4]]]),
+        ("outlines", ["abc"]),
+        ("image_path", 5),
+    ],
+)
+def test_replay_says_what_is_damaged(tmp_path, key, value):
+    np.save(tmp_path / "a.npy", np.zeros((3, 20, 24), np.uint8))
+    record = record_of(tmp_path / "a.npy", (3, 20, 24)) | {key: value}
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    said = refusal("replay", tmp_path / "record.json", tmp_path / "b.tif")
+    assert f"{key}=" in said
+
+
+def test_replay_says_what_is_missing(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 20, 24), np.uint8))
+    whole = record_of(tmp_path / "a.npy", (3, 20, 24))
+    for key in whole.keys() - {"mask_layer"}:
+        record = {k: value for k, value in whole.items() if k != key}
+        (tmp_path / "record.json").write_text(json.dumps(record))
+        said = refusal("replay", tmp_path / "record.json", tmp_path / "b.tif")
+        wanted = {"image_path": "--image", "n_segments": "no record"}
+        assert wanted.get(key, f"without {key}") in said
+    assert "is a folder" in refusal("replay", tmp_path, tmp_path / "b.tif")
+
+
+def test_segment_with_an_axis_of_channels_in_a_calibrated_file(tmp_path):
+    image = np.random.default_rng(0).integers(0, 255, (2, 20, 24)).astype(np.uint8)
+    metadata = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
+    options = {"imagej": True, "resolution": (4, 2), "metadata": metadata}
+    tifffile.imwrite(tmp_path / "a.tif", image, **options)
+    out = tmp_path / "labels.tif"
+    options = ["-n", 6, "--model", "gradient", "--channel-axis", 0]
+    run("segment", tmp_path / "a.tif", out, *options)
+    assert read_image(out).size.spacing == (0.5, 0.25)
+
+
 def test_segment_with_everything(tmp_path):
     rng = np.random.default_rng(0)
     volume = rng.integers(0, 4000, (2, 5, 16, 18)).astype(np.uint16)
@@ -140,6 +321,64 @@ def test_segment_checks_the_names_first(picture, tmp_path):
     assert "no such file" in refusal("segment", tmp_path / "a.tif", tmp_path / "b.tif")
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs such a folder")
+def test_places_that_cannot_be_written_are_found_first(tmp_path):
+    # Even an administrator cannot write there, and no image is read before.
+    nowhere, image = Path("/proc/napari-paf.tif"), tmp_path / "no image.tif"
+    image.write_bytes(b"no image")
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps(record_of(image, (20, 24))))
+    model = nowhere.with_suffix(".safetensors")
+    for command in (
+        ("segment", image, nowhere),
+        ("replay", record, nowhere),
+        ("demo", "--model", "nonesuch", "--output", nowhere.with_suffix("")),
+        ("evaluate", tmp_path / "nowhere", "--csv", nowhere),
+        ("evaluate", tmp_path / "nowhere", "--plots", nowhere.with_suffix("")),
+        ("models", "export", "nonesuch", model),
+        ("models", "import", image, model),
+        ("train", image, image, "--output", model),
+        ("train", image, image, "--name", "x", "--checkpoint", nowhere),
+    ):
+        assert "nothing can be written into" in refusal(*command)
+
+
+def test_folders_without_permission(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    said = refusal("segment", "a.tif", tmp_path / "labels.tif")
+    assert f"nothing can be written into {tmp_path}" in said
+    said = refusal("demo", "--output", tmp_path / "new" / "folder")
+    assert f"nothing can be written into '{tmp_path}'" in said
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none here")
+def test_what_can_be_no_file_is_found_first(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name, said in (
+        ("", f"csv='{tmp_path}' is a folder: give"),
+        ("pipe.csv", "pipe.csv' is no ordinary file: give"),
+        ("no/a.csv", "no/a.csv': there is no folder"),
+        ("a" * 300, "a' cannot be written ("),
+    ):
+        assert said in refusal("evaluate", tmp_path, "--csv", tmp_path / name)
+
+
+def test_demo_wants_a_folder(tmp_path):
+    (tmp_path / "a").write_text("a file")
+    for output in (tmp_path / "a", tmp_path / "a" / "b"):
+        options = ("--model", "nonesuch", "--output", output)
+        assert "is a file" in refusal("demo", *options)
+
+
+def test_messages_keep_paths_whole(picture, tmp_path):
+    folder = tmp_path / ("a" * 90) / "[red] :smile:"
+    folder.mkdir(parents=True)
+    options = ("-n", 4, "--model", "gradient")
+    result = run("segment", picture, folder / "labels.tif", *options)
+    # A pipe gets no bar, and no line where it would have been.
+    assert result.stderr == f"4 superpixels in {folder / 'labels.tif'}\n"
+
+
 def test_interrupted(picture, tmp_path, monkeypatch):
     def interrupt(*args, **options):
         raise KeyboardInterrupt
@@ -177,7 +416,9 @@ def test_demo_into_a_folder(tmp_path, key):
 
 
 def test_demo_names_the_samples():
-    assert "histology_rgb" in refusal("demo", "--sample", "nonesuch")
+    said = refusal("demo", "--sample", "nonesuch")
+    assert "sample='nonesuch'" in said
+    assert "histology_rgb" in said
 
 
 def test_models(tmp_path):

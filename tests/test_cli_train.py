@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
+from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
@@ -79,7 +82,7 @@ def test_the_same_model_as_in_python(files, cells, tiny, tmp_path):
         assert all(torch.equal(found[key], expected[key]) for key in expected)
     assert f"accuracy {event.best:.2%}" in result.stderr
 
-    assert "taken" in refusal("train", *files, "--name", "my cells", *options)
+    assert "--overwrite" in refusal("train", *files, "--name", "my cells", *options)
     assert "is there already" in refusal("train", *files, "--output", out, *options)
     written = user_models()["my cells"].stat().st_mtime_ns
     run("train", *files, "--name", "my cells", "--overwrite", *options)
@@ -129,8 +132,9 @@ def test_ctrl_c_keeps_the_best(files, tiny, monkeypatch):
         (("--name", "default"), "taken"),
         (("--name", "x", "--minutes", 1, "--steps", 2), "not both"),
         (("--name", "x", "--steps", 0), "steps=0"),
-        (("--name", "x", "--minutes", 0), "seconds=0"),
-        (("--name", "x", "--init", "nobody"), "nobody"),
+        (("--name", "x", "--minutes", 0), "minutes=0"),
+        (("--name", "x", "--init", "nobody"), "init='nobody'"),
+        (("--name", "x", "--minutes", "nan"), "minutes=nan"),
         (("--name", "x", "--loss", "dice"), "dice"),
         (("--output", "x.pt"), "safetensors"),
         (("--output", "no folder/x.safetensors"), "no folder"),
@@ -156,11 +160,103 @@ def test_files_that_are_not_there(files, tmp_path):
     assert "two folders" in refusal("train", tmp_path, files[1], *options)
 
 
+def out_of_space(*args, **options):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_file_that_cannot_be_written_costs_no_training(
+    files, tiny, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(AffinityModel, "save", out_of_space)
+    options = ("--init", tiny, "--steps", 1, "--output", tmp_path / "out.safetensors")
+    # Where there is a name, it has the model.
+    said = refusal("train", *files, "--name", "cells", *options)
+    assert "out.safetensors' cannot be written" in said and "instead" not in said
+    assert list(user_models()) == ["cells"]
+    # Where there is none, it gets a free one.
+    assert load_model("cells").name == "cells"
+    for name in ("out", "out 2"):
+        said = refusal("train", *files, *options)
+        assert f"is in {user_models()[name]} instead" in said
+    load_model("out 2")
+
+
+def test_a_name_that_is_taken_meanwhile_costs_no_training(files, tiny, monkeypatch):
+    module = sys.modules["napari_paf.cli.train"]
+    folder = Path(os.environ["NAPARI_PAF_MODELS"])
+
+    def take(event):
+        folder.mkdir(exist_ok=True)
+        shutil.copy(tiny, folder / "cells.safetensors")
+
+    monkeypatch.setattr(module, "_tell", take)
+    options = ("--init", tiny, "--steps", 1)
+    said = refusal("train", *files, "--name", "cells", *options)
+    assert "name='cells' is taken" in said
+    assert load_model("cells 2").summary["started from"] == "tiny"
+    assert (folder / "cells.safetensors").read_bytes() == tiny.read_bytes()
+
+
+def test_a_folder_of_models_that_is_gone_costs_no_training(
+    files, tiny, tmp_path, monkeypatch
+):
+    module = sys.modules["napari_paf.cli.train"]
+    monkeypatch.setattr(
+        module, "_tell", lambda event: (tmp_path / "models").write_text("a file")
+    )
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    said = refusal("train", *files, "--name", "cells", "--init", tiny, "--steps", 1)
+    (kept,) = tmp_path.glob("napari-paf-*/cells.safetensors")
+    assert f"is in {kept} instead" in said
+    load_model(kept)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs such a folder")
+def test_the_folder_of_models_is_checked_first(files, tiny, monkeypatch):
+    monkeypatch.setenv("NAPARI_PAF_MODELS", "/proc/napari-paf/models")
+    for command in (
+        ("train", *files, "--name", "x", "--init", "nobody"),
+        ("models", "import", tiny),
+    ):
+        said = refusal(*command)
+        assert "NAPARI_PAF_MODELS='/proc/napari-paf/models'" in said
+
+
+@pytest.mark.parametrize("best", [0, 1])
+def test_says_which_step_the_model_is_of(files, tiny, monkeypatch, best):
+    scores = iter([0.5 + (best == 0) / 4, 0.6])
+    monkeypatch.setattr(
+        "napari_paf.training.loop.validate", lambda *arguments: next(scores)
+    )
+    result = run("train", *files, "--name", "x", "--init", tiny, "--steps", 1)
+    if best == 0:
+        wanted = "accuracy 75.00% before the first of 1 steps: training did not help"
+    else:
+        wanted = "accuracy 60.00% at step 1 of 1"
+    assert wanted in result.stderr
+
+
+@pytest.mark.parametrize("labels", [(1, 1), (0, 1), (1, 2)])
+def test_warns_where_there_is_nothing_to_learn(files, tiny, labels):
+    truth = np.full((40, 48), labels[0], np.uint8)
+    truth[:, 24:] = labels[1]
+    tifffile.imwrite(files[1], truth)
+    options = ("--name", "x", "--init", tiny, "--steps", 1, "--unlabelled", 0)
+    result = run("train", *files, *options)
+    assert ("no label image has two labels" in result.stderr) == (labels != (1, 2))
+
+
+def test_import_of_a_name_in_capitals(tiny, tmp_path):
+    (tmp_path / "TINY.SAFETENSORS").write_bytes(tiny.read_bytes())
+    run("models", "import", tmp_path / "TINY.SAFETENSORS")
+    assert list(user_models()) == ["TINY"]
+
+
 def test_import_rename_and_delete(tiny):
     assert "--model 'tiny'" in run("models", "import", tiny).stderr
     run("models", "import", tiny, "--name", "other")
     assert list(user_models()) == ["other", "tiny"]
-    assert "taken" in refusal("models", "import", tiny)
+    assert "--overwrite" in refusal("models", "import", tiny)
     run("models", "import", tiny, "--overwrite")
     run("models", "rename", "other", "mine")
     assert "other" in refusal("models", "rename", "other", "x")

@@ -14,9 +14,11 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from PIL import Image
 
 from napari_paf._files import replacing
-from napari_paf._image_io import read_image, write_labels
+from napari_paf._image_io import read_array, read_image, read_labels, write_labels
+from napari_paf._pixel_size import PixelSize
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
@@ -83,6 +85,83 @@ def test_size_of_the_pixels_is_kept(tmp_path):
     assert size.spacing == pytest.approx((2.5, 0.5, 0.25))
     write_labels(tmp_path / "labels.tif", volume, size)
     assert read_image(tmp_path / "labels.tif").size.spacing == size.spacing
+
+
+def test_size_of_one_plane_is_kept(tmp_path):
+    size = PixelSize((2.5, 0.5, 0.25), "um", (4.0, 2.0, 1))
+    write_labels(tmp_path / "labels.tif", np.ones((20, 30), np.uint16), size)
+    found = read_image(tmp_path / "labels.tif").size
+    assert (found.spacing, found.unit) == ((0.5, 0.25), "um")
+
+
+@pytest.mark.parametrize(
+    ("ndim", "axes"), [(2, "YX"), (3, "ZYX"), (4, "TZYX"), (5, "QTZYX")]
+)
+def test_axes_of_labels(tmp_path, ndim, axes):
+    shape = (2, 3, 4, 20, 30)[-ndim:]
+    labels = np.arange(np.prod(shape), dtype=np.uint32).reshape(shape)
+    spacing = tuple(float(n) for n in range(1, ndim + 1))
+    write_labels(tmp_path / "labels.tif", labels, PixelSize(spacing))
+    with tifffile.TiffFile(tmp_path / "labels.tif") as file:
+        assert file.series[0].axes == axes
+        assert file.shaped_metadata[0]["spacing"] == list(spacing)
+    found = read_array(tmp_path / "labels.tif")
+    np.testing.assert_array_equal(found.data, labels)
+    assert found.size.spacing == spacing
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("name", ["a.png", "a.PNG", "a.bmp"])
+def test_labels_with_a_palette(tmp_path, name, bits):
+    labels = np.random.default_rng(0).integers(0, 2**bits, (20, 30)).astype(np.uint8)
+    picture = Image.fromarray(labels)
+    picture.putpalette([n * 37 % 256 for n in range(3 * 2**bits)])
+    picture.save(tmp_path / name, bits=bits)
+    np.testing.assert_array_equal(read_labels(tmp_path / name), labels)
+    # As an image, it is what it looks like.
+    assert read_image(tmp_path / name).data.shape == (20, 30, 3)
+
+
+def test_labels_are_no_colours(tmp_path):
+    imageio.imwrite(tmp_path / "a.png", np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(ValueError, match="is a colour image"):
+        read_labels(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "spacing"),
+    [
+        ((4, 20, 30), "TYX", (np.nan, 0.5, 0.25)),
+        ((4, 5, 20, 30), "TZYX", (np.nan, 2.5, 0.5, 0.25)),
+        ((4, 5, 2, 20, 30), "TZCYX", (np.nan, 2.5, np.nan, 0.5, 0.25)),
+    ],
+)
+def test_all_axes_of_a_series(tmp_path, shape, axes, spacing):
+    series = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    metadata = {"axes": axes, "spacing": 2.5, "unit": "um"}
+    options = {"imagej": True, "resolution": (4, 2), "metadata": metadata}
+    tifffile.imwrite(tmp_path / "a.tif", series, **options)
+    found = read_array(tmp_path / "a.tif")
+    np.testing.assert_array_equal(found.data, series)
+    np.testing.assert_allclose(found.size.spacing, spacing)
+
+
+def test_all_axes_of_other_files(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 255, (20, 30, 2)).astype(np.uint8)
+    imageio.imwrite(tmp_path / "a.png", grey)
+    np.testing.assert_array_equal(read_array(tmp_path / "a.png").data, grey)
+    imageio.imwrite(tmp_path / "a.gif", grey[..., 0])
+    expected = imageio.imread(tmp_path / "a.gif")  # as napari reads it
+    np.testing.assert_array_equal(read_array(tmp_path / "a.gif").data, expected)
+    many = np.zeros((2, 3, 4, 5, 6), np.float32)
+    np.save(tmp_path / "a.npy", many)
+    np.testing.assert_array_equal(read_array(tmp_path / "a.npy").data, many)
+
+
+def test_arrays_are_read_without_running_code(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}, print]), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"a\.npy cannot be read"):
+        read_array(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize(
@@ -171,3 +250,65 @@ def test_a_kill_leaves_the_old_file(tmp_path):
     result = subprocess.run([sys.executable, "-c", program, path], check=False)
     assert result.returncode == 9
     assert path.read_text() == "old"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks how a file is open")
+def test_files_are_flushed_as_windows_wants_it(tmp_path, monkeypatch):
+    import fcntl
+
+    modes = []
+    monkeypatch.setattr(
+        os, "fsync", lambda number: modes.append(fcntl.fcntl(number, fcntl.F_GETFL))
+    )
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert [mode & os.O_ACCMODE for mode in modes] == [os.O_RDWR]
+
+
+def test_a_link_stays_one(tmp_path):
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real" / "a.txt", tmp_path / "link.txt"
+    link.symlink_to(real)
+    for text in ("new", "newer"):
+        with replacing(link) as temporary:
+            temporary.write_text(text)
+        assert link.is_symlink()
+        assert real.read_text() == text
+    assert os.listdir(tmp_path / "real") == ["a.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are none here")
+def test_what_is_no_file_is_not_replaced(tmp_path):
+    path = tmp_path / "pipe.tif"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no ordinary file"):
+        write_labels(path, np.ones((3, 4), np.uint16))
+    with pytest.raises(OSError, match="no ordinary file"), replacing(path):
+        raise AssertionError("nothing may be written")
+    assert os.listdir(tmp_path) == ["pipe.tif"]
+    assert path.is_fifo()
+
+
+def test_long_names(tmp_path):
+    path = tmp_path / ("a" * 251 + ".txt")
+    with replacing(path) as temporary, replacing(path) as other:
+        assert temporary != other
+        assert temporary.suffix == ".txt"
+        for each in (temporary, other):
+            each.write_text("new")
+    assert path.read_text() == "new"
+
+
+def test_errors_name_the_file_that_was_asked_for(tmp_path):
+    path = tmp_path / ("a" * 300 + ".txt")
+    with pytest.raises(OSError, match="/aaa") as caught, replacing(path) as temporary:
+        temporary.write_text("new")
+    assert ".part" not in str(caught.value)
+    with pytest.raises(OSError, match=r"/b\.txt"), replacing(tmp_path / "b.txt"):
+        pass  # nothing was written
+    with (
+        pytest.raises(FileNotFoundError, match=r"c\.txt"),
+        replacing(tmp_path / "b.txt"),
+    ):
+        (tmp_path / "c.txt").read_text()
+    assert not os.listdir(tmp_path)

@@ -17,7 +17,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Parameters
     ----------
     path : path-like
-        The file to write; replaced if it exists.
+        The file to write; replaced if it exists. Of a link, the file that it leads to.
 
     Yields
     ------
@@ -26,8 +26,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
-    FileNotFoundError, IsADirectoryError
-        If the folder is not there, or `path` is one.
+    OSError
+        If the folder is not there, or `path` is one, or a device. What the system
+        says of the temporary file is said of `path`.
 
     Examples
     --------
@@ -36,17 +37,73 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> Path("notes.txt").read_text()
     'all of it'
     """
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: give the name of a file.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it.")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    path = checked_target(path)
+    temporary = _temporary(path.parent, path.suffix)
     try:
         yield temporary
-        with open(temporary, "rb") as file:
+        # Windows does not flush what is open for reading only.
+        with open(temporary, "r+b") as file:
             os.fsync(file.fileno())  # the name must not arrive before the content
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is None or str(error.filename) != str(temporary):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def checked_target(path: str | os.PathLike[str]) -> Path:
+    """Return the file that is replaced when `path` is written, or raise.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that is there or not, or a link to one.
+
+    Returns
+    -------
+    target : Path
+        The same, or what the link leads to.
+
+    Raises
+    ------
+    OSError
+        If its folder is not there, or it is a folder, or no ordinary file.
+
+    Examples
+    --------
+    >>> checked_target("notes.txt").name
+    'notes.txt'
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: give the name of a file.")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no ordinary file: give another name.")
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {target.parent}; make it.")
+    return target
+
+
+def can_write_into(folder: Path) -> bool:
+    """Return whether files can be made in a folder.
+
+    Permissions do not tell all: of some file systems, nobody may write to them.
+    """
+    if not os.access(folder, os.W_OK):
+        return False
+    probe = _temporary(folder)
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _temporary(folder: Path, suffix: str = "") -> Path:
+    """Return a path that is not in use, hidden, and shorter than most names."""
+    return folder / f".{os.getpid()}-{os.urandom(4).hex()}.part{suffix}"

@@ -6,15 +6,16 @@ everything else is read by imageio.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_paf._files import replacing
+from napari_paf._files import can_write_into, checked_target, replacing
 from napari_paf._pixel_size import PixelSize, read_pixel_size
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 TIFF = (".tif", ".tiff")
 TILE = (256, 256)  # multiples of 16
 COLOURS = "SC"  # tifffile's letters for samples and channels
+PALETTES = (".png", ".bmp")  # labelling tools write labels so, to show them in colours
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +82,46 @@ def read_image(path: str | os.PathLike[str]) -> ImageFile:
     return _decode(path, _read_other)
 
 
+def read_array(path: str | os.PathLike[str]) -> ImageFile:
+    """Read an image file with all the axes that napari gives it.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read_image`, or an ``.npy`` file.
+
+    Returns
+    -------
+    image : ImageFile
+        With times and opacity. Which axis is which is for the caller to know: there
+        is no channel axis, and `size` has an entry for each axis, NaN where the file
+        says nothing of it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it is damaged.
+
+    Examples
+    --------
+    >>> np.save("series.npy", np.zeros((9, 5, 32, 40), np.uint8))
+    >>> read_array("series.npy").data.shape
+    (9, 5, 32, 40)
+    """
+    path = _existing(path)
+    if path.suffix.lower() in TIFF:
+        return _decode(path, _read_whole_tiff)
+    return _decode(path, _read_whole)
+
+
 def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
     """Read a label image or a mask.
 
     Parameters
     ----------
     path : path-like
-        As for `read_image`; without colours.
+        As for `read_image`; without colours. Of a picture with a palette, the numbers
+        that the palette gives colours to.
 
     Returns
     -------
@@ -96,7 +133,9 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[Any]:
     FileNotFoundError, ValueError
         If there is no such file, it is damaged, or holds other than whole numbers.
     """
-    image = read_image(path)
+    path = _existing(path)
+    has_palette = path.suffix.lower() in PALETTES and _decode(path, _has_palette)
+    image = _decode(path, _read_indices) if has_palette else read_image(path)
     if image.channel_axis is not None:
         raise ValueError(
             f"{path} is a colour image; give one with one whole number per pixel."
@@ -133,10 +172,12 @@ def check_label_path(
     path = Path(path)
     if path.suffix.lower() not in TIFF:
         raise ValueError(f"{path}: labels are written as TIFF; end its name in .tif.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give the name of a file.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it.")
+    folder = checked_target(path).parent
+    if not can_write_into(folder):
+        raise PermissionError(
+            f"{path}: nothing can be written into {folder.absolute()}; choose another "
+            "place."
+        )
     for source in sources:
         if source is not None and path.exists() and Path(source).exists():
             if path.samefile(source):
@@ -158,10 +199,10 @@ def write_labels(
     path : path-like
         Must end in ``.tif`` or ``.tiff``. A file that is there already is replaced
         when the new one is complete.
-    labels : ([plane,] row, column) ndarray of uint8, uint16 or uint32
+    labels : ([time,] [plane,] row, column) ndarray of uint8, uint16 or uint32
         What to write.
     size : PixelSize, optional
-        Of the pixels.
+        Of the pixels; of a stack, if the labels are those of one plane.
 
     Raises
     ------
@@ -178,9 +219,12 @@ def write_labels(
 
     path = check_label_path(path)
     size = size or PixelSize()
-    metadata: dict[str, Any] = {"axes": "ZYX"[-labels.ndim :]}
-    if size.spacing is not None:
-        metadata |= {"spacing": size.spacing, "unit": size.unit}
+    # Q stands for any axis.
+    axes = "TZYX".rjust(labels.ndim, "Q")[-labels.ndim :]
+    metadata: dict[str, Any] = {"axes": axes}
+    spacing = (size.spacing or ())[-labels.ndim :]
+    if len(spacing) == labels.ndim:
+        metadata |= {"spacing": spacing, "unit": size.unit}
     options: dict[str, Any] = {}
     if size.resolution is not None:
         *resolution, unit = size.resolution
@@ -206,7 +250,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _decode(path: Path, read: Callable[[Path], ImageFile]) -> ImageFile:
+def _decode(path: Path, read: Callable[[Path], Read]) -> Read:
     """Read a file, and make whatever decoders raise one sentence."""
     try:
         return read(path)
@@ -254,6 +298,49 @@ def _read_other(path: Path) -> ImageFile:
     return _arranged(
         data, "Q" * (data.ndim - len(axes)) + axes, PixelSize(), opaque=opaque
     )
+
+
+def _has_palette(path: Path) -> bool:
+    import imageio.v3 as imageio
+
+    return bool(imageio.immeta(path).get("mode") == "P")
+
+
+def _read_indices(path: Path) -> ImageFile:
+    import imageio.v3 as imageio
+
+    return ImageFile(imageio.imread(path, mode="P"), None, PixelSize())
+
+
+def _read_whole_tiff(path: Path) -> ImageFile:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tif:
+        if not tif.series:
+            raise _Unusable("holds no image.")
+        series = tif.series[0]
+        data, axes = series.asarray(), series.axes
+        sized = [i for i, axis in enumerate(axes) if axis not in COLOURS]
+        size = read_pixel_size(tif, "".join(axes[i] for i in sized))
+        known = dict(zip(sized, size.spacing or (), strict=False))
+        if size.spacing is None:  # perhaps it is known of rows and columns
+            for i, axis in enumerate(axes):
+                known[i], *_ = read_pixel_size(tif, axis).spacing or (math.nan,)
+    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+    spacing = tuple(known.get(i, math.nan) for i in range(data.ndim))
+    size = replace(size, spacing=spacing)
+    return ImageFile(data, None, size)
+
+
+def _read_whole(path: Path) -> ImageFile:
+    import imageio.v3 as imageio
+
+    if path.suffix.lower() == ".npy":
+        with path.open("rb") as file:
+            data = np.lib.format.read_array(file, allow_pickle=False)
+    else:
+        data = np.asarray(imageio.imread(path))
+    return ImageFile(data, None, PixelSize())
 
 
 def _arranged(

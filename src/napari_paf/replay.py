@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._progress import part
+from napari_paf._records import COLOURS, check_record, has_colours
 
 if TYPE_CHECKING:
     from napari_paf._progress import Progress
 
 LUMINANCE = (0.2125, 0.7154, 0.0721)  # Rec. 709
-_COLOURS = ("red", "green", "blue")
 
 
 def replay(
@@ -115,22 +115,14 @@ def _inside_outlines(record: dict[str, Any], index: list[Any]) -> NDArray[np.boo
 
 
 def _check(image: Any, record: dict[str, Any], mask: Any) -> None:
-    if not isinstance(record, Mapping):
-        raise TypeError(
-            f"record of type {type(record).__name__}: give what the Superpixels widget "
-            "wrote into layer.metadata['napari_paf']."
-        )
-    missing = {"plane_axes", "loop_axes", "n_segments", "image_shape"} - set(record)
-    if missing:
+    check_record(record)
+    wanted, shape = tuple(record["image_shape"]), tuple(image.shape)
+    colours = ((3,), (4,)) if has_colours(record) else ((),)
+    if shape[: len(wanted)] != wanted or shape[len(wanted) :] not in colours:
+        with_colours = " and 3 colours" if has_colours(record) else ""
         raise ValueError(
-            f"record without {', '.join(sorted(missing))}: give what the Superpixels "
-            "widget wrote into layer.metadata['napari_paf']."
-        )
-    wanted = tuple(record["image_shape"])
-    if tuple(image.shape[: len(wanted)]) != wanted:
-        raise ValueError(
-            f"image of shape {tuple(image.shape)}: the superpixels were made from one "
-            f"of shape {wanted}; give that image."
+            f"image of shape {shape}: the superpixels were made from one of shape "
+            f"{wanted}{with_colours}; give that image."
         )
     if (mask is None) != (record.get("mask_layer") is None):
         raise ValueError(
@@ -179,8 +171,8 @@ def _pixels(
     colours = pixels[..., :3]
     if channels == "grey":
         return to_grey(colours), None
-    if channels in _COLOURS:
-        return colours[..., _COLOURS.index(channels)], None
+    if channels in COLOURS:
+        return colours[..., COLOURS.index(channels)], None
     return colours, -1
 
 

@@ -20,8 +20,8 @@ NAME = "napari-paf"
 WRONG_USE = 2  # exit code, as for unknown options
 
 # Results go to standard output, everything said about them to standard error.
-console = Console(highlight=False)
-messages = Console(stderr=True, highlight=False)
+console = Console(highlight=False, markup=False, emoji=False)
+messages = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,10 +32,16 @@ Model = Annotated[
 Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda' or 'mps'.")]
 
 
+def say(text: str) -> None:
+    """Print a message as it is: paths may hold what looks like markup, and are long."""
+    messages.print(text, soft_wrap=True)
+
+
 def print_whole(table: Table) -> None:
     """Print a table without cutting its cells, however narrow the window is."""
     width = Console(width=10_000).measure(table).maximum
-    Console(highlight=False, width=max(console.width, width)).print(table)
+    width = max(console.width, width)
+    Console(highlight=False, markup=False, emoji=False, width=width).print(table)
 
 
 def plain_errors(command: Command) -> Command:
@@ -46,7 +52,7 @@ def plain_errors(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
-            messages.print(f"{NAME}: {error}", markup=False, soft_wrap=True)
+            say(f"{NAME}: {error}")
             raise typer.Exit(WRONG_USE) from None
 
     return run  # type: ignore[return-value]
@@ -62,6 +68,7 @@ def progress_bar() -> Iterator[Report]:
         TimeRemainingColumn(),
         console=messages,
         transient=True,
+        disable=not messages.is_terminal,  # it would leave an empty line there
     ) as bar:
         task = bar.add_task("Starting", total=1.0)
 

@@ -12,13 +12,14 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from napari_paf.cli._checks import check_folder
 from napari_paf.cli._console import (
     Device,
     Model,
-    messages,
     plain_errors,
     print_whole,
     progress_bar,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -52,15 +53,20 @@ def demo(
     """
     from napari_paf.samples import load_sample
 
-    picture = load_sample(sample)
+    try:
+        picture = load_sample(sample)
+    except ValueError as error:
+        raise ValueError(str(error).replace("key=", "sample=", 1)) from None
     if output is None and has_screen():
         from napari_paf.widgets.demo import show_demo
 
         show_demo(sample, n_segments, model=model, device=device)
         return
     if output is None:
-        messages.print(f"There is no screen: writing files into {FOLDER}.")
-    _write_demo(picture, n_segments, model, device, output or FOLDER)
+        output = FOLDER
+        say(f"There is no screen: writing files into {FOLDER}.")
+    check_folder("output", output)
+    _write_demo(picture, n_segments, model, device, output)
 
 
 def has_screen() -> bool:
@@ -111,7 +117,7 @@ def _write_demo(
         written.append(figures_file)
         _print_figures(sample, figures)
     for path in written:
-        messages.print(str(path.resolve()), markup=False, soft_wrap=True)
+        say(str(path.resolve()))
 
 
 def outlined(sample: Sample, labels: NDArray[Any]) -> NDArray[np.uint8]:

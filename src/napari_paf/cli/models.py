@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from napari_paf.cli._checks import check_free
-from napari_paf.cli._console import console, messages, plain_errors, print_whole
+from napari_paf.cli._checks import check_free, check_free_name
+from napari_paf.cli._console import console, plain_errors, print_whole, say
 
 models = typer.Typer(help="List, show, import, export, rename and delete models.")
 
@@ -79,7 +79,7 @@ def export(
 
     check_free("path", path, overwrite=overwrite)
     load_model(model).save(path)
-    messages.print(f"{path} written", markup=False)
+    say(f"{path} written")
 
 
 @models.command("import")
@@ -104,26 +104,23 @@ def import_(
     """
     from napari_paf import import_seal_checkpoint
     from napari_paf.affinity.model_names import SUFFIX
-    from napari_paf.affinity.model_store import (
-        check_free_name,
-        import_user_model,
-        save_user_model,
-    )
+    from napari_paf.affinity.model_store import import_user_model, save_user_model
 
-    if source.suffix == SUFFIX:
-        if path is not None:
-            raise ValueError(f"{source} is a model file already: copy it.")
-        kept = import_user_model(source, name, overwrite=overwrite)
-    elif path is not None:
+    is_ours = source.suffix.lower() == SUFFIX
+    if is_ours and path is not None:
+        raise ValueError(f"{source} is a model file already: copy it.")
+    if path is not None:
         check_free("path", path, overwrite=overwrite)
         import_seal_checkpoint(source).save(path)
-        messages.print(f"{path} written; use it with --model {path}", markup=False)
+        say(f"{path} written; use it with --model {path}")
         return
+    kept = source.stem if name is None else name
+    check_free_name(kept, overwrite=overwrite)
+    if is_ours:
+        import_user_model(source, kept, overwrite=overwrite)
     else:
-        kept = source.stem if name is None else name
-        check_free_name(kept, overwrite=overwrite)
         save_user_model(import_seal_checkpoint(source), kept, overwrite=overwrite)
-    messages.print(f"use it with --model {kept!r}", markup=False)
+    say(f"use it with --model {kept!r}")
 
 
 @models.command()

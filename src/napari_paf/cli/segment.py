@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_paf.cli._console import Device, Model, messages, plain_errors, progress_bar
+from napari_paf.cli._console import Device, Model, plain_errors, progress_bar, say
+
+if TYPE_CHECKING:
+    from napari_paf._pixel_size import PixelSize
 
 
 @plain_errors
@@ -65,6 +69,9 @@ def segment(
     check_label_path(labels, image, mask)
     source = read_image(image)
     inside = None if mask is None else read_labels(mask)
+    size = source.size
+    if channel_axis is not None and source.channel_axis is None:
+        size = _without_axis(size, channel_axis)
     with progress_bar() as progress:
         progress(0, "Loading PyTorch and Numba")
         from napari_paf import superpixels
@@ -77,14 +84,23 @@ def segment(
             connectivity=connectivity,
             channel_axis=source.channel_axis if channel_axis is None else channel_axis,
             mask=inside,
-            spacing=source.size.spacing if spacing is None else _numbers(spacing),
+            spacing=size.spacing if spacing is None else _numbers(spacing),
             device=device,
             n_threads=n_threads,
             progress=progress,
         )
         progress(1, f"Writing {labels.name}")
-        write_labels(labels, result, source.size)
-    messages.print(f"{n_segments} superpixels in {labels}", markup=False)
+        write_labels(labels, result, size)
+    say(f"{n_segments} superpixels in {labels}")
+
+
+def _without_axis(size: PixelSize, axis: int) -> PixelSize:
+    """Return the size of pixels along the axes that are left."""
+    spacing = list(size.spacing or ())
+    if not -len(spacing) <= axis < len(spacing):
+        return size
+    del spacing[axis]
+    return replace(size, spacing=tuple(spacing))
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_paf.cli._checks import check_free, check_place
-from napari_paf.cli._console import Device, messages, plain_errors, progress_bar
+from napari_paf.cli._checks import check_free, check_free_name, check_place
+from napari_paf.cli._console import Device, plain_errors, progress_bar, say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari_paf.training.loop import TrainingEvent
     from napari_paf.training.sampling import Sample
 
 
@@ -88,6 +93,7 @@ def train(
         for image, truth in pairs:
             progress(0, f"Reading {image.name}")
             samples += _read(image, truth, channel_axis, unlabelled)
+        _warn_of_one_label(samples)
         events = train_affinity(
             samples,
             init=None if init == "none" else init,
@@ -104,9 +110,8 @@ def train(
             if not event.finished:
                 _tell(event)
     assert event.model is not None
+    _tell_best(event)
     _keep(event.model, name, output, overwrite=overwrite)
-    if event.best is not None:
-        messages.print(f"accuracy {event.best:.2%} after {event.step} steps")
 
 
 def _check(
@@ -119,12 +124,13 @@ def _check(
 ) -> None:
     """Raise before any work if the result could not be kept."""
     from napari_paf.affinity.model_names import SUFFIX
-    from napari_paf.affinity.model_store import check_free_name
 
     if name is None and output is None:
         raise ValueError("give --name or --output, to keep the model.")
     if minutes is not None and steps is not None:
         raise ValueError("give --minutes or --steps, not both.")
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise ValueError(f"minutes={minutes:g}: give a number over 0.")
     if name is not None:
         check_free_name(name, overwrite=overwrite)
     if output is None:
@@ -161,32 +167,84 @@ def _read(
         raise ValueError(str(error).replace("pairs[0]", image.name)) from None
 
 
-def _tell(event: Any) -> None:
+def _warn_of_one_label(samples: Iterable[Sample]) -> None:
+    from napari_paf.training.pairs import tells_apart
+
+    if not any(map(tells_apart, samples)):
+        say(
+            "warning: no label image has two labels, so there is no boundary to learn "
+            "from; give each object a number of its own."
+        )
+
+
+def _tell(event: TrainingEvent) -> None:
     parts = [f"step {event.step}"]
     if event.step:
         parts.append(f"loss {event.loss:.4f}")
     if event.validation is not None:
         parts.append(f"accuracy {event.validation:.2%}")
     best = "  *" if event.model is not None else ""
-    messages.print(", ".join(parts) + best, markup=False)
+    say(", ".join(parts) + best)
+
+
+def _tell_best(event: TrainingEvent) -> None:
+    """Say which step the model is of: often it is not the last one."""
+    if event.best is None or event.model is None:
+        return
+    step = event.model.summary["steps"]
+    if step == 0 < event.step:
+        say(
+            f"accuracy {event.best:.2%} before the first of {event.step} steps: "
+            "training did not help, and the model is as it was at the start"
+        )
+    else:
+        say(f"accuracy {event.best:.2%} at step {step} of {event.step}")
 
 
 def _keep(
     model: Any, name: str | None, output: Path | None, *, overwrite: bool
 ) -> None:
+    """Write the model to both places; whatever happens, the training is not lost."""
     from napari_paf.affinity.model_store import save_user_model
 
-    # The file first: whatever happens to the name, the training is not lost.
+    failures, is_kept = [], False
     if output is not None:
-        model.save(output)
-        messages.print(f"{output} written", markup=False, soft_wrap=True)
+        try:
+            model.save(output)
+        except (OSError, TypeError, ValueError) as error:
+            failures.append(f"output={str(output)!r} cannot be written ({error}).")
+        else:
+            is_kept = True
+            say(f"{output} written")
     if name is not None:
-        path = save_user_model(model, name, overwrite=overwrite)
-        messages.print(
-            f"{name!r} is in {path}; use it with --model {name!r}",
-            markup=False,
-            soft_wrap=True,
-        )
+        try:
+            path = save_user_model(model, name, overwrite=overwrite)
+        except (OSError, TypeError, ValueError) as error:
+            failures.append(f"name={name!r} cannot be kept ({error}).")
+        else:
+            is_kept = True
+            say(f"{name!r} is in {path}; use it with --model {name!r}")
+    if failures and not is_kept:
+        try:
+            path = _saved_elsewhere(model, name or (output.stem if output else ""))
+        except OSError as error:
+            failures.append(f"Nor can the model be kept anywhere else ({error}).")
+        else:
+            failures.append(f"The model is in {path} instead.")
+    if failures:
+        raise OSError(" ".join(failures))
+
+
+def _saved_elsewhere(model: Any, wish: str) -> Path:
+    """Keep a model under a free name, or in a new folder; return its file."""
+    from napari_paf.affinity.model_store import free_name, save_user_model
+
+    try:
+        return save_user_model(model, free_name(wish))
+    except (OSError, TypeError, ValueError):
+        folder = tempfile.mkdtemp(prefix="napari-paf-")
+        name = free_name(wish, folder=folder)
+        return save_user_model(model, name, folder=folder)
 
 
 @contextlib.contextmanager
@@ -201,7 +259,7 @@ def _stopped_by_ctrl_c() -> Iterator[threading.Event]:
     def stop(*_: Any) -> None:
         stopping.set()
         signal.signal(signal.SIGINT, before)
-        messages.print("stopping after this step; Ctrl-C again keeps nothing")
+        say("stopping after this step; Ctrl-C again keeps nothing")
 
     signal.signal(signal.SIGINT, stop)
     try:
