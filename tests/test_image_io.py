@@ -185,6 +185,27 @@ def test_axes_of_different_units(tmp_path, units, sizes, spacing):
     assert size.unit == units[2]
 
 
+@pytest.mark.parametrize(
+    "description",
+    [
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image',
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image/></OME>',
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image><Pixels '
+        'PhysicalSizeX="1" PhysicalSizeY="abc" PhysicalSizeYUnit="nm" SizeX="30" '
+        'SizeY="20" SizeZ="1" SizeC="1" SizeT="1" DimensionOrder="XYCZT" Type="uint16">'
+        "<TiffData/></Pixels></Image></OME>",
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of tifffile's
+def test_damaged_descriptions_of_pixels_do_no_harm(tmp_path, description):
+    image = np.arange(600, dtype=np.uint16).reshape(20, 30)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, image, description=description, metadata=None)
+    found = read_image(path)
+    np.testing.assert_array_equal(found.data, image)
+    assert found.size.spacing is None
+
+
 # imageio leaves files open that it can't read, until they are collected.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", ["a.tif", "a.png", "a.xyz"])

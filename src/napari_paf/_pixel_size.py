@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,10 @@ def read_pixel_size(tif: Any, axes: str) -> PixelSize:
         found["Z"] = metadata.get("spacing")
         unit = str(metadata.get("unit", ""))
     elif tif.is_ome:
-        found, unit = _ome_sizes(_first_ome_pixels(tif))
+        # What a damaged description cannot say does not keep the pixels from being
+        # read. Errors of the XML parser are syntax errors.
+        with contextlib.suppress(KeyError, TypeError, ValueError, SyntaxError):
+            found, unit = _ome_sizes(_first_ome_pixels(tif))
     elif tif.is_shaped:
         (metadata, *_) = tif.shaped_metadata
         spacing = metadata.get("spacing")

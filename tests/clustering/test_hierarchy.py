@@ -106,6 +106,44 @@ def test_merge_needs_a_neighbour(problem):
         hierarchy.merge(hierarchy.labels(2), 77)
 
 
+def test_what_was_erased_is_no_neighbour(problem):
+    affinity, _ = problem
+    hierarchy = entropy_rate_hierarchy(affinity, 9)
+    labels = hierarchy.labels(9).astype(np.int32)
+    for erased in (0, -5):
+        edited = np.where(labels == 3, labels, erased)
+        with pytest.raises(ValueError, match="label=3 has no neighbour"):
+            hierarchy.merge(edited, 3)
+        for other in range(1, 10):
+            edited = np.where(labels == other, erased, labels)
+            for label in set(range(1, 10)) - {other}:
+                try:
+                    merged = hierarchy.merge(edited, label)
+                except ValueError:  # the erased one was its only neighbour
+                    continue
+                assert (merged[labels == label] > 0).all()
+                assert (merged[labels == label] != label).all()
+
+
+def test_labels_drawn_by_hand_are_not_called_a_pixel():
+    hierarchy = SuperpixelHierarchy([[0, 1], [1, 3], [2, 3]], (2, 2))
+    with pytest.raises(ValueError, match="label=1 is not of the hierarchy"):
+        hierarchy.split([[1, 2], [1, 2]], 1)
+
+
+@pytest.mark.parametrize("label", [None, "2", [2], 2.0, True])
+def test_a_label_is_an_integer(problem, label):
+    hierarchy = entropy_rate_hierarchy(problem[0], 9)
+    for change in (hierarchy.split, hierarchy.merge):
+        with pytest.raises(TypeError, match="label="):
+            change(hierarchy.labels(9), label)
+
+
+def test_a_folder_is_told(tmp_path):
+    with pytest.raises(OSError, match=r"directory|denied"):
+        SuperpixelHierarchy.load(tmp_path)
+
+
 def test_labels_writes_into_an_array(problem):
     affinity, _ = problem
     hierarchy = entropy_rate_hierarchy(affinity, 9)
@@ -153,6 +191,12 @@ def test_saved_and_loaded_it_is_the_same(problem, tmp_path):
         {"merge_order": np.array([[0, 10_000]])},
         {"merge_order": np.array([[0, 1], [1, 0]])},
         {"merge_order": np.array([[-1, 1]])},
+        {"merge_order": np.array([[0, 2]])},
+        {"merge_order": np.array([[0, 2**32 + 1]])},
+        {"merge_order": np.array([[0.5, 1.7]])},
+        {"merge_order": np.array([[0, 1, 2, 3]])},
+        {"n_segments": np.array(0)},
+        {"shape": np.array([2**17, 2**16])},
         {"mask": np.zeros(3, np.uint8)},
         {"shape": np.array([10**6, 10**6])},
         {"n_segments": np.array(object())},

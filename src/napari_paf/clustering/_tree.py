@@ -86,10 +86,13 @@ def cut_tree(absorber: Any, when: Any, n_merges: int, labels: Any) -> int:
 
 @kernel
 def first_leaving(ends: Any, labels: Any, label: int) -> int:
-    """Return the first pair with one pixel in `label` and one in another, or -1."""
+    """Return the first pair with one pixel in `label` and one in another, or -1.
+
+    Pixels with labels below 1 are in no superpixel.
+    """
     for place in range(len(ends)):
         a, b = labels[ends[place, 0]], labels[ends[place, 1]]
-        if a != b and (a == label or b == label):
+        if a != b and (a == label or b == label) and min(a, b) > 0:
             return place
     return -1
 

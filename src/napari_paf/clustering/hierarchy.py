@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import numbers
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     import os
 
 FILE_VERSION = 1
+
+MOST_PIXELS = 2**31 - 1
+"""Pixels are numbered with 32 bits."""
 
 
 class SuperpixelHierarchy:
@@ -74,19 +80,30 @@ class SuperpixelHierarchy:
         mask: ArrayLike | None = None,
         n_segments: int = 1,
     ) -> None:
-        self.shape = tuple(int(length) for length in shape)
-        n_pixels = int(np.prod(self.shape))
+        self.shape = _check_shape(shape)
+        n_pixels = math.prod(self.shape)
+        merge_order = np.asarray(merge_order)
+        if merge_order.size and merge_order.dtype.kind not in "iu":
+            raise TypeError(
+                f"merge_order of dtype {merge_order.dtype}: give numbers of pixels."
+            )
+        if merge_order.size and (merge_order.ndim, merge_order.shape[-1]) != (2, 2):
+            raise ValueError(
+                f"merge_order of shape {merge_order.shape}: give pairs (n, 2)."
+            )
+        if merge_order.size and not (
+            0 <= merge_order.min() and merge_order.max() < n_pixels
+        ):
+            raise ValueError("merge_order: a pixel lies outside the image.")
         self.mask = np.ones(self.shape, bool) if mask is None else np.array(mask, bool)
         self.merge_order = np.ascontiguousarray(merge_order, np.int32).reshape(-1, 2)
         self.n_pixels = int(np.count_nonzero(self.mask))
-        self.n_segments = n_segments
+        self.n_segments = check_n_segments(n_segments, self.n_pixels)
         if self.mask.shape != self.shape:
             raise ValueError(
                 f"mask of shape {self.mask.shape}: the image has shape {self.shape}."
             )
         ends = self.merge_order
-        if ends.size and not (0 <= ends.min() and ends.max() < n_pixels):
-            raise ValueError("merge_order: a pixel lies outside the image.")
         if not self.mask.ravel()[ends].all():
             raise ValueError("merge_order: a pixel lies outside the mask.")
         self._absorber = np.arange(n_pixels, dtype=np.int32)
@@ -157,7 +174,7 @@ class SuperpixelHierarchy:
         if np.iinfo(out.dtype).max < n_segments:
             raise ValueError(
                 f"out of dtype {out.dtype}: n_segments={n_segments} does not fit; give "
-                f"{label_dtype(n_segments)} or larger."
+                f"{label_dtype(n_segments).__name__} or larger."
             )
         if not out.flags.writeable:
             raise ValueError("out is read-only: give an array that can be written to.")
@@ -180,7 +197,8 @@ class SuperpixelHierarchy:
         Raises
         ------
         ValueError
-            If `label` is not there or is a single pixel.
+            If `label` is not there, is a single pixel, or was drawn by hand so that
+            the hierarchy joins no two of its pixels.
         """
         result = self._check_labels(labels, label)
         new_label = int(result.max()) + 1
@@ -194,7 +212,12 @@ class SuperpixelHierarchy:
             result = result.astype(larger)
         flat, parent = result.reshape(-1), np.arange(result.size, dtype=np.int32)
         if not split_at_last(self.merge_order, flat, label, new_label, parent):
-            raise ValueError(f"label={label} is a single pixel: it cannot be split.")
+            if np.count_nonzero(result == label) == 1:
+                why = "is a single pixel: it cannot be split."
+            else:
+                why = "is not of the hierarchy, which joins no two of its pixels: edit "
+                why += "it by hand."
+            raise ValueError(f"label={label} {why}")
         return result
 
     def merge(self, labels: ArrayLike, label: int) -> NDArray[Any]:
@@ -236,6 +259,8 @@ class SuperpixelHierarchy:
         if array.dtype.kind not in "iu":
             raise TypeError(f"labels of dtype {array.dtype}: give integers.")
         array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if isinstance(label, bool) or not isinstance(label, numbers.Integral):
+            raise TypeError(f"label={label!r}: give the number of a superpixel.")
         if label < 1 or not (array == label).any():
             raise ValueError(f"label={label} is not in labels: choose one that is.")
         return array
@@ -281,24 +306,46 @@ class SuperpixelHierarchy:
                 version = int(file["version"])
                 if version != FILE_VERSION:
                     raise ValueError(f"version {version} is not known")
-                shape = tuple(int(length) for length in file["shape"])
-                n_pixels = int(np.prod(shape))
+                shape = _check_shape(file["shape"])
+                n_pixels = math.prod(shape)
                 packed = file["mask"]
                 if packed.size != -(-n_pixels // 8):
                     raise ValueError("its mask does not fit its shape")
                 mask = np.unpackbits(packed, count=n_pixels).astype(bool)
-                return cls(
+                hierarchy = cls(
                     file["merge_order"],
                     shape,
                     mask=mask.reshape(shape),
                     n_segments=int(file["n_segments"]),
                 )
-        except FileNotFoundError:
+                if not _are_neighbours(hierarchy.merge_order, shape):
+                    raise ValueError("it joins pixels that are not neighbours")
+                return hierarchy
+        except (OSError, MemoryError):
             raise
         except Exception as error:
             raise ValueError(
                 f"{path} is not a superpixel hierarchy of this version: {error}"
             ) from error
+
+
+def _check_shape(shape: Iterable[Any]) -> tuple[int, ...]:
+    """Return the shape of an image or volume whose pixels can be numbered, or raise."""
+    lengths = tuple(int(length) for length in shape)
+    if len(lengths) not in (2, 3) or not 0 < math.prod(lengths) <= MOST_PIXELS:
+        raise ValueError(
+            f"shape={lengths}: give that of an image or a volume of up to "
+            f"{MOST_PIXELS} pixels."
+        )
+    return lengths
+
+
+def _are_neighbours(pairs: NDArray[np.int32], shape: tuple[int, ...]) -> bool:
+    """Return whether all pairs of pixels touch, if only at a corner."""
+    first, second = (np.unravel_index(ends, shape) for ends in pairs.T)
+    return all(
+        bool((np.abs(a - b) <= 1).all()) for a, b in zip(first, second, strict=True)
+    )
 
 
 def entropy_rate_hierarchy(
