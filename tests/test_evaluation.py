@@ -12,6 +12,7 @@ import tifffile
 
 from napari_paf import evaluation, metrics
 from napari_paf._baselines import at_count, baselines, run_baseline
+from napari_paf._examples import images_without_truth
 
 
 @pytest.fixture
@@ -93,6 +94,12 @@ def test_baselines_come_near_the_count(name):
     assert len(np.unique(labels)) == pytest.approx(60, rel=0.25)
 
 
+def test_felzenszwalb_reaches_large_numbers():
+    image = np.random.default_rng(1).random((96, 96)).cumsum(0).cumsum(1)
+    labels, _ = run_baseline("felzenszwalb", image, 900)
+    assert len(np.unique(labels)) == pytest.approx(900, rel=0.1)
+
+
 def test_search_finds_the_nearest_count():
     def method(setting):  # steps of 7, more with a higher setting
         return np.arange(7 * math.floor(setting))
@@ -118,6 +125,9 @@ def test_summary_is_the_mean_over_images(tmp_path):
     ]
     assert means[0]["iou"] == 0.25
     assert math.isnan(means[1]["iou"])
+    rows[0]["n_asked"] = 6
+    (mean, _) = evaluation.summarize(rows, by=["method"])
+    assert (mean["method"], mean["images"], mean["n_asked"]) == ("ours", 2, 5.5)
     evaluation.write_csv(rows, tmp_path / "rows.csv")
     with open(tmp_path / "rows.csv", newline="", encoding="utf-8") as file:
         back = list(csv.DictReader(file))
@@ -137,6 +147,7 @@ def test_summary_is_the_mean_over_images(tmp_path):
         ({"n_segments": ["9"]}, TypeError, "n_segments='9'"),
         ({"pixels_per_segment": 0}, ValueError, "pixels_per_segment=0"),
         ({"pixels_per_segment": 1.5}, TypeError, "pixels_per_segment=1.5"),
+        ({"unlabelled": "0"}, TypeError, "unlabelled='0'"),
     ],
 )
 def test_arguments_are_checked_at_once(arguments, error, said):
@@ -186,6 +197,145 @@ def test_the_files_that_an_evaluation_fails_on_are_named(folders, picture):
     assert "b.tif" in said[0]
     assert "float32" in said[0]
     assert "c.npz" in said[1]
+
+
+def test_only_files_with_endings_of_images_count(folders):
+    examples = evaluation.find_examples(*folders)
+    for folder in folders:
+        for ending in ("txt", "json", "csv", "mat", "pdf", "h5"):
+            (folder / f"a.{ending}").write_bytes(b"no image")
+    assert evaluation.find_examples(*folders) == examples
+    left_out = images_without_truth(*folders)
+    assert [path.name for path in left_out] == ["without_truth.png"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_two_files_that_fit_are_named(number, folders, picture):
+    tifffile.imwrite(folders[number] / "c.tif", picture[1])
+    iio.imwrite(folders[number] / "c.png", picture[1])
+    # Without a partner, nobody asks which is meant.
+    tifffile.imwrite(folders[number] / "z.tif", picture[1])
+    iio.imwrite(folders[number] / "z.png", picture[1])
+    with pytest.raises(ValueError, match=r"c\.png and c\.tif"):
+        evaluation.find_examples(*folders)
+
+
+def written(path, array):
+    """Write an array as the kind of file that its name tells."""
+    options = {}
+    if path.stem in ("planar", "colours"):
+        options = {"photometric": "rgb", "planarconfig": "separate"}
+    if path.stem == "pages":
+        options = {"photometric": "minisblack"}
+    if path.stem == "imagej":
+        options = {"imagej": True}
+    if path.suffix == ".tif":
+        tifffile.imwrite(path, array, **options)
+    elif path.suffix == ".png":
+        iio.imwrite(path, array)
+    else:
+        with path.open("wb") as file:
+            np.savez(file, image=array, segments=array)
+    return path
+
+
+@pytest.mark.parametrize("name", ["grey.png", "planar.tif", "page.tif", "grey.NPZ"])
+def test_images_are_read_as_by_other_commands(name, tmp_path, picture):
+    image, truth = picture
+    stored, expected = {
+        "grey.png": (np.stack([image, 255 - image], -1), image),  # and opacity
+        "planar.tif": (np.stack([image] * 3), np.stack([image] * 3, -1)),
+        "page.tif": (image[None], image),
+        "grey.NPZ": (image, image),
+    }[name]
+    path = written(tmp_path / name, stored)
+    example = evaluation.Example("x", path, written(tmp_path / "t.png", truth))
+    np.testing.assert_array_equal(example.read()[0], expected)
+
+
+@pytest.mark.parametrize("n_annotators", [1, 2, 3])
+@pytest.mark.parametrize(
+    "name", ["pages.tif", "imagej.tif", "colours.tif", "stack.npz", "stack.NPZ"]
+)
+def test_stacks_of_annotators(name, n_annotators, tmp_path, picture):
+    image, truth = picture
+    if name == "colours.tif" and n_annotators < 3:
+        pytest.skip("too few for colours")
+    stack = np.stack([truth > i for i in range(n_annotators)]).astype(np.uint8)
+    path = written(tmp_path / name, stack)
+    example = evaluation.Example("x", written(tmp_path / "x.png", image), path)
+    np.testing.assert_array_equal(np.atleast_3d(example.read()[1].T), stack.T)
+
+
+@pytest.mark.parametrize(
+    ("blamed", "said"),
+    [
+        ("volume.tif", "is a volume"),
+        ("two.npz", "has shape"),
+        ("damaged.npz", "cannot be read"),
+        ("wide.png", "48 x 60"),
+        ("parts.npz", "float"),
+        ("colours.png", "colour image"),
+        ("original.mat", "convert it to .npz with an array `segments`"),
+    ],
+)
+def test_the_file_to_blame_is_named_once(blamed, said, tmp_path, picture):
+    image = written(tmp_path / "image.png", picture[0])
+    truth = written(tmp_path / "truth.png", picture[1])
+    path = tmp_path / blamed
+    if blamed in ("damaged.npz", "original.mat"):
+        path.write_bytes(b"PK\x03\x04 damaged")
+    else:
+        written(
+            path,
+            {
+                "volume.tif": np.zeros((5, 48, 60), np.uint8),
+                "two.npz": np.zeros(7),
+                "wide.png": np.ones((48, 61), np.uint8),
+                "parts.npz": picture[1] / 2,
+                "colours.png": np.stack([picture[1]] * 3, -1),
+            }[blamed],
+        )
+    if blamed in ("volume.tif", "two.npz"):
+        image = path
+    else:
+        truth = path
+    example = evaluation.Example("x", image, truth)
+    with pytest.raises(ValueError) as error:
+        list(evaluation.compare([example], ["gradient"], [20]))
+    assert said in str(error.value)
+    assert str(error.value).count(str(path)) == 1
+    assert str(error.value).count(str(tmp_path)) == 1
+
+
+def test_images_without_labels_are_left_out(folders, picture):
+    np.savez(folders[1] / "a.npz", segments=[picture[1], 0 * picture[1]])
+    iio.imwrite(folders[1] / "b.png", 0 * picture[1])
+    examples = evaluation.find_examples(*folders)
+    rows = list(evaluation.compare(examples, ["gradient"], [20], unlabelled=0))
+    assert [row["image"] for row in rows] == ["a", "c"]
+    # Annotators who labelled nothing do not count either.
+    assert rows[0]["boundary_recall"] == rows[1]["boundary_recall"]
+    with pytest.raises(ValueError, match="unlabelled=0: no ground truth"):
+        list(evaluation.compare(examples[1:2], ["gradient"], [20], unlabelled=0))
+    assert list(evaluation.compare([], ["gradient"], [20], unlabelled=0)) == []
+
+
+def test_methods_run_once_on_a_small_array_before(folders, monkeypatch):
+    original, runs = evaluation._run, []
+
+    def run(method, image, *others):
+        runs.append((method, image.shape, image.dtype))
+        return original(method, image, *others)
+
+    monkeypatch.setattr(evaluation, "_run", run)
+    examples = evaluation.find_examples(*folders)
+    assert len(list(evaluation.compare(examples, ["slic", "gradient"], [20]))) == 6
+    small = {shape for _, shape, _ in runs} - {(48, 60), (48, 60, 3)}
+    assert small == {(64, 64), (64, 64, 3)}
+    for method in ("slic", "gradient"):
+        shapes = [shape for name, shape, _ in runs if name == method]
+        assert shapes == [(64, 64), (48, 60), (48, 60), (64, 64, 3), (48, 60, 3)]
 
 
 def test_errors_say_what_to_do(tmp_path, picture):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 Labels = NDArray[np.integer]
 # From an image (row, column[, channel]) and a setting to superpixels.
 Method = Callable[[NDArray[Any], float], Labels]
+LEAST_SIZE = 20  # pixels: scikit-image's own default for felzenszwalb
 
 
 class Timed(NamedTuple):
@@ -86,7 +87,11 @@ def run_baseline(
     image = _scaled(image)
     n_pixels = math.prod(image.shape[:2])
     limits = low(n_segments, n_pixels), high(n_segments, n_pixels)
-    return at_count(partial(method, image), n_segments, *limits, rising, max_runs)
+    run = partial(method, image)
+    if name == "felzenszwalb":
+        min_size = _least_size(n_segments, n_pixels)
+        run = partial(_felzenszwalb, image, min_size=min_size)
+    return at_count(run, n_segments, *limits, rising, max_runs)
 
 
 def at_count(
@@ -175,13 +180,20 @@ def _compact_watershed(image: NDArray[Any], setting: float) -> Labels:
     return labels
 
 
-def _felzenszwalb(image: NDArray[Any], setting: float) -> Labels:
+def _felzenszwalb(
+    image: NDArray[Any], setting: float, *, min_size: int = LEAST_SIZE
+) -> Labels:
     from skimage.segmentation import felzenszwalb
 
     labels: Labels = felzenszwalb(
-        image, scale=setting, min_size=20, channel_axis=_axis(image)
+        image, scale=setting, min_size=min_size, channel_axis=_axis(image)
     )
     return labels
+
+
+def _least_size(n_segments: int, n_pixels: int) -> int:
+    """Return a least size of segments that leaves room for as many as asked for."""
+    return max(1, min(LEAST_SIZE, n_pixels // (4 * n_segments)))
 
 
 def _opencv(kind: str, image: NDArray[Any], setting: float) -> Labels:

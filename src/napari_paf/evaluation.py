@@ -10,17 +10,20 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf._baselines import OF_OPENCV, Timed, baselines, run_baseline
 from napari_paf._examples import Example, find_examples
 from napari_paf._files import replacing
 from napari_paf._progress import Progress, silent
-from napari_paf._validation import check_n_segments
+from napari_paf._validation import check_label, check_n_segments
 from napari_paf.metrics import evaluate
 
 if TYPE_CHECKING:
     import os
+
+SMALL = 64  # pixels along a side of what methods warm up on
 
 __all__ = ["Example", "compare", "find_examples", "summarize", "write_csv"]
 
@@ -45,13 +48,15 @@ def compare(
     methods : sequence of str
         Models of ours, by name or path, ``"gradient"``, or one of scikit-image's and
         OpenCV's: ``slic``, ``slic-zero``, ``compact-watershed``, ``felzenszwalb``,
-        ``lsc``, ``seeds``. Those that cannot be asked for a count are searched to it.
+        ``lsc``, ``seeds``. Those that cannot be asked for a count are searched to it,
+        as far as they go.
     n_segments : iterable of int
         Numbers of superpixels.
     pixels_per_segment : int, optional
         Ask for one superpixel per so many pixels instead.
     background, unlabelled
-        As in `napari_paf.evaluate`.
+        As in `napari_paf.evaluate`. Annotators who labelled nothing do not count, and
+        examples without any labelled pixel are left out.
     device : str, default "auto"
         Where our models run.
     progress : callable, optional
@@ -62,13 +67,16 @@ def compare(
     row : dict
         ``image``, ``method``, ``n_asked``, ``seconds`` and the measures of
         `napari_paf.evaluate`. Seconds are those of the image's affinities and one
-        clustering, or of the one run that was kept.
+        clustering, or of the one run that was kept. Every method runs once on a small
+        array before, untimed, so they are without what only the first run takes:
+        imports, reading a model, compiling.
 
     Raises
     ------
-    TypeError, ValueError
+    OSError, TypeError, ValueError
         At once, if there is no such method, number or device; later, if an example
-        does not hold an image and its ground truth, or has fewer pixels than asked for.
+        does not hold an image and its ground truth, or has fewer pixels than asked for,
+        or none of them has a labelled pixel.
     """
     # How many pixels an image has is known when it is read.
     counts = tuple(check_n_segments(n, sys.maxsize) for n in n_segments)
@@ -81,6 +89,7 @@ def compare(
     if isinstance(methods, str):
         raise TypeError(f"methods={methods!r}: give a sequence of names.")
     methods = tuple(methods)
+    check_label("unlabelled", unlabelled)
     from napari_paf.affinity.device import choose_device
 
     choose_device(device)
@@ -129,11 +138,14 @@ def _compare(
     device: str,
     report: Progress,
 ) -> Iterator[dict[str, Any]]:
+    is_warm: set[tuple[str, int]] = set()
+    n_measured = 0
     for i, example in enumerate(examples):
-        try:
-            image, truth = example.read()
-        except (OSError, TypeError, ValueError) as error:
-            raise ValueError(f"{example.image_path}: {error}") from error
+        image, everything = example.read()
+        truth = _labelled(everything, unlabelled)
+        if truth is None:
+            continue
+        n_measured += 1
         n_pixels = math.prod(image.shape[:2])
         asked = counts
         if pixels_per_segment is not None:
@@ -141,6 +153,9 @@ def _compare(
         for j, method in enumerate(methods):
             report((i + j / len(methods)) / len(examples), f"{example.name}: {method}")
             try:
+                if (method, image.ndim) not in is_warm:
+                    is_warm.add((method, image.ndim))
+                    _warm_up(method, image, device)
                 for n, (labels, seconds) in zip(
                     asked, _run(method, image, asked, device), strict=True
                 ):
@@ -155,25 +170,34 @@ def _compare(
                     row = {"image": example.name, "method": method, "n_asked": n}
                     yield {**row, "seconds": seconds, **measures}
             except (TypeError, ValueError) as error:
-                files = f"{example.image_path} with {example.truth_path}"
-                raise ValueError(f"{files}: {error}") from error
+                raise ValueError(f"{example.image_path}: {error}") from error
+    if examples and not n_measured:
+        raise ValueError(
+            f"unlabelled={unlabelled}: no ground truth has a pixel of another label; "
+            "give the label of pixels that nobody has labelled."
+        )
     report(1.0, "done")
 
 
-def summarize(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def summarize(
+    rows: Iterable[dict[str, Any]], by: Sequence[str] = ("method", "n_asked")
+) -> list[dict[str, Any]]:
     """Average rows over images.
 
     Parameters
     ----------
     rows : iterable of dict
         From `compare`.
+    by : sequence of str, default ("method", "n_asked")
+        What the rows of a mean have in common. ``["method"]`` is for images of several
+        sizes and one superpixel per so many pixels: the numbers asked for differ.
 
     Returns
     -------
     means : list of dict
-        One for each method and number asked for, in the order of first appearance;
-        ``images`` says how many there were. Measures that are NaN for an image
-        leave it out.
+        One for each method and number asked for, or what `by` says, in the order of
+        first appearance; ``images`` says how many there were. Measures that are NaN
+        for an image leave it out.
 
     Examples
     --------
@@ -181,19 +205,19 @@ def summarize(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     >>> summarize(rows)
     [{'method': 'slic', 'n_asked': 9, 'images': 2, 'x': 1.5}]
     """
-    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((row["method"], row["n_asked"]), []).append(row)
+        groups.setdefault(tuple(row[key] for key in by), []).append(row)
     means = []
-    for (method, n), group in groups.items():
-        mean: dict[str, Any] = {"method": method, "n_asked": n, "images": len(group)}
-        for key in group[0].keys() - {"image", "method", "n_asked"}:
+    for common, group in groups.items():
+        mean: dict[str, Any] = dict(zip(by, common, strict=True))
+        mean["images"] = len(group)
+        for key in group[0]:
+            if key in (*by, "image"):
+                continue
             values = [row[key] for row in group if not math.isnan(row[key])]
             mean[key] = sum(values) / len(values) if values else math.nan
-        order = [
-            key for key in ("method", "n_asked", "images", *group[0]) if key in mean
-        ]
-        means.append({key: mean[key] for key in dict.fromkeys(order)})
+        means.append(mean)
     return means
 
 
@@ -214,6 +238,25 @@ def write_csv(rows: Sequence[dict[str, Any]], path: str | os.PathLike[str]) -> N
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _labelled(
+    truth: NDArray[np.integer], unlabelled: int | None
+) -> NDArray[np.integer] | None:
+    """Return a truth without annotators who labelled nothing; None if all did."""
+    if unlabelled is None:
+        return truth
+    maps = truth.reshape(-1, *truth.shape[-2:])
+    has_some = (maps != unlabelled).any(axis=(1, 2))
+    return maps[has_some] if has_some.any() else None
+
+
+def _warm_up(method: str, image: NDArray[Any], device: str) -> None:
+    """Run a method on a small array of the image's kind."""
+    shape = (SMALL, SMALL, *image.shape[2:])
+    small = np.arange(math.prod(shape)).reshape(shape).astype(image.dtype)
+    for _ in _run(method, small, (SMALL,), device):
+        pass
 
 
 def _run(

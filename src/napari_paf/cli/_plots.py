@@ -45,6 +45,7 @@ def plot_measures(means: Sequence[dict[str, Any]], folder: Path) -> list[Path]:
         axes = figure.add_subplot()
         for method in dict.fromkeys(row["method"] for row in means):
             rows = [row for row in means if row["method"] == method]
+            rows.sort(key=lambda row: row["n_asked"])
             axes.plot(
                 [row["n_segments"] for row in rows],
                 [row[measure] for row in rows],
