@@ -61,8 +61,9 @@ def entropy_rate_superpixels(
         Number of threads. Default: the environment variable
         ``NAPARI_PAF_NUM_THREADS``, or one for each core.
     progress : callable, optional
-        Called as ``progress(fraction, description)`` some twenty times a second.
-        Raise from it to cancel: the exception reaches the caller within 0.1 s.
+        Called as ``progress(fraction, description)`` some twenty times a second
+        while pixels merge. Raise from it to cancel: the exception reaches the caller
+        within 0.1 s for a megapixel; before and after, longer where there are many.
 
     Returns
     -------
