@@ -102,9 +102,12 @@ def test_an_image_with_nan_does_without_explained_variation(
     check(row, evaluate(squares, truth))
     assert "explained_variation" not in row
     assert NOT_FINITE.format("image") in widget.message
-    viewer.layers["image"].data = grey
+    # Where there is no superpixel, nothing is measured.
+    squares[3, 4] = 0
+    viewer.layers["squares"].data = squares
     run(widget)
-    check(widget.results[0], evaluate(squares, truth, image=grey))
+    expected = evaluate(squares, truth, image=grey, mask=squares > 0)
+    check(widget.results[0], expected)
     assert "NaN" not in widget.message
 
 

@@ -59,6 +59,7 @@ class Compared:
     leaks: list[NDArray[Any] | None]
     curves: list[list[Row]]
     seconds: float
+    not_finite: str = ""  # an image without explained variation somewhere
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,14 @@ class CompareRequest:
                 row, leaking = self._measure(side, side.plane.data, share)
                 rows.append(row)
                 leaks.append(leaking)
-        return Compared(rows, leaks, curves, time.perf_counter() - start)
+        measured = curves if self.curve else [[row] for row in rows]
+        not_finite = [
+            side.image.name
+            for side, of_side in zip(self.sides, measured, strict=True)
+            if side.image and any("explained_variation" not in row for row in of_side)
+        ]
+        seconds = time.perf_counter() - start
+        return Compared(rows, leaks, curves, seconds, *not_finite[:1])
 
     def _measure_sizes(self, side: Side, progress: Progress) -> list[Row]:
         """Measure many numbers of superpixels, each of them one cut of a tree."""
@@ -122,7 +130,7 @@ class CompareRequest:
             mask = labels != 0
             inside = None if mask.all() else mask
             image = None if side.image is None else side.image.read(index, shape)
-            if image is not None and not np.isfinite(image).all():
+            if image is not None and not np.isfinite(image[mask]).all():
                 image = None  # the other measures do not need it
             measured.append(
                 evaluate(

@@ -74,7 +74,6 @@ class CompareWidget(CompareFollower):
         self._measured: list[Measured] = []
         self._asked: object = None  # the question of the run under way
         self._answered = False
-        self._image = ""  # the name of the one that it is about
         self._stale = ""  # the layer that had changed before it
         self._connect()
         self._follow()
@@ -160,8 +159,6 @@ class CompareWidget(CompareFollower):
             leaks=bool(self.leaks.value),
             curve=curve,
         )
-        image = self.image_layer.value
-        self._image = "" if image is None else image.name
         self._begin(request, "Comparing with ground truth")
         self._asked = self._ask()
         self._stale, self._changed = self._changed, ""
@@ -171,9 +168,8 @@ class CompareWidget(CompareFollower):
 
     def _on_done(self, compared: Compared) -> None:
         self._outcome = outcome(len(self._measured), compared.seconds)
-        rows = [*compared.rows, *(row for curve in compared.curves for row in curve)]
-        if self._image and any("explained_variation" not in row for row in rows):
-            self._outcome = f"{self._outcome} {NOT_FINITE.format(self._image)}"
+        if compared.not_finite:
+            self._outcome += f" {NOT_FINITE.format(compared.not_finite)}"
         if self._changed:
             self._outcome = CHANGED_MEANWHILE.format(self._changed)
             show_info(self._outcome)
