@@ -8,6 +8,8 @@ import pytest
 
 import napari_paf
 from napari_paf.widgets.common.axes import guess_axes, why_not_axes
+from napari_paf.widgets.common.layers import unwrap
+from napari_paf.widgets.common.records import axes_across
 
 KEY = "napari_paf"
 
@@ -358,3 +360,42 @@ def test_the_same_part_again_can_be_undone(open_widget, run):
     assert (made.data != edited).any()
     made.undo()
     np.testing.assert_array_equal(made.data, edited)
+
+
+def test_volumes_and_planes_of_other_axes_get_layers_of_their_own(open_widget, run):
+    rng = np.random.default_rng(3)
+    viewer, widget = open_widget(rng.integers(0, 255, (5, 20, 24), dtype=np.uint8))
+    widget.model.value = "gradient"
+    widget.n_segments.value = 8
+    made = []
+    for extent, order in [
+        ("volume", (0, 1, 2)),
+        ("plane", (0, 1, 2)),
+        ("plane", (1, 0, 2)),
+    ]:
+        viewer.dims.order = order
+        widget.extent.value = extent
+        run(widget)
+        (layer,) = {*layers_with_records(viewer)} - {layer for layer, _ in made}
+        made.append((layer, layer.data.copy()))
+        for earlier, data in made:
+            np.testing.assert_array_equal(earlier.data, data)
+    volume, plane, other = (layer for layer, _ in made)
+    assert [axes_across(layer) for layer, _ in made] == [(), (0,), (1,)]
+    # Each is the one that goes on.
+    for layer, extent, order in [
+        (plane, "plane", (0, 1, 2)),
+        (volume, "volume", (0, 1, 2)),
+        (other, "plane", (1, 0, 2)),
+    ]:
+        before = {each: each.data.copy() for each, _ in made}
+        viewer.dims.order = order
+        widget.extent.value = extent
+        widget.n_segments.value += 3
+        run(widget)
+        changed = [x for x, data in before.items() if (x.data != data).any()]
+        assert changed == [layer]
+
+
+def layers_with_records(viewer):
+    return [x for x in map(unwrap, viewer.layers) if KEY in x.metadata]

@@ -47,7 +47,7 @@ def find_target(
     """
     if plane.bounded:
         return _find_part(earlier, plane, record, shape)
-    return _find_whole(earlier, plane)
+    return _find_whole(earlier, plane, record)
 
 
 def _find_part(
@@ -71,21 +71,26 @@ def _find_part(
 
 
 def _find_whole(
-    earlier: list[Labels], plane: Plane
+    earlier: list[Labels], plane: Plane, record: dict[str, Any]
 ) -> tuple[Labels | None, Index | None]:
-    """Return the newest result that has the plane."""
+    """Return the newest result that has the plane, and is divided in the same way.
+
+    A plane of a volume's superpixels, or one across other planes, would cut them.
+    """
     for layer in reversed(earlier):
-        record = layer.metadata[KEY]
-        if not isinstance(layer.data, np.ndarray) or record.get("window"):
+        before = layer.metadata[KEY]
+        if not isinstance(layer.data, np.ndarray) or before.get("window"):
+            continue
+        if before.get("plane_axes") != record["plane_axes"]:
             continue
         if layer.ndim != len(plane.index):
             continue  # the image has other axes by now
-        if record.get("image_shape") != list(plane.stack_shape):
+        if before.get("image_shape") != list(plane.stack_shape):
             if fits_in_memory(plane):
                 return layer, None
         elif tuple(layer.data.shape) == plane.stack_shape:
             return layer, region_in(layer, plane)
-        elif record.get("plane") == list(plane.position):
+        elif before.get("plane") == list(plane.position):
             return layer, region_in(layer, plane)
     return None, None
 
