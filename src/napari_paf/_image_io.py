@@ -21,6 +21,8 @@ from napari_paf._pixel_size import PixelSize, read_pixel_size
 if TYPE_CHECKING:
     import os
 
+    import tifffile
+
 TIFF = (".tif", ".tiff")
 TILE = (256, 256)  # multiples of 16
 COLOURS = "SC"  # tifffile's letters for samples and channels
@@ -272,14 +274,25 @@ class _Unusable(Exception):
     """What is the matter with an image, as the rest of a sentence."""
 
 
+def _first_image(tif: tifffile.TiffFile) -> tuple[NDArray[Any], str]:
+    """Return the pixels of a TIFF's first series, and tifffile's letters for its axes.
+
+    Raises
+    ------
+    _Unusable
+        If there is none.
+    """
+    if not tif.series:
+        raise _Unusable("holds no image.")
+    series = tif.series[0]
+    return series.asarray(), series.axes
+
+
 def _read_tiff(path: Path) -> ImageFile:
     import tifffile
 
     with tifffile.TiffFile(path) as tif:
-        if not tif.series:
-            raise _Unusable("holds no image.")
-        series = tif.series[0]
-        data, axes = series.asarray(), series.axes
+        data, axes = _first_image(tif)
         size = read_pixel_size(tif, "".join(a for a in axes if a not in COLOURS))
         opaque = not getattr(tif.pages.first, "extrasamples", ())
     return _arranged(data, axes, size, opaque=opaque)
@@ -316,10 +329,7 @@ def _read_whole_tiff(path: Path) -> ImageFile:
     import tifffile
 
     with tifffile.TiffFile(path) as tif:
-        if not tif.series:
-            raise _Unusable("holds no image.")
-        series = tif.series[0]
-        data, axes = series.asarray(), series.axes
+        data, axes = _first_image(tif)
         sized = [i for i, axis in enumerate(axes) if axis not in COLOURS]
         size = read_pixel_size(tif, "".join(axes[i] for i in sized))
         known = dict(zip(sized, size.spacing or (), strict=False))

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_paf.clustering._compiled import kernel
+
+MOST_PIXELS = 2**31 - 1
+"""Pixels are numbered with 32 bits."""
+
+
+def check_shape(shape: Iterable[Any]) -> tuple[int, ...]:
+    """Return the shape of an image or volume whose pixels can be numbered, or raise."""
+    lengths = tuple(int(length) for length in shape)
+    if len(lengths) not in (2, 3) or not 0 < math.prod(lengths) <= MOST_PIXELS:
+        raise ValueError(
+            f"shape={lengths}: give that of an image or a volume of up to "
+            f"{MOST_PIXELS} pixels."
+        )
+    return lengths
+
+
+def are_neighbours(pairs: NDArray[np.int32], shape: tuple[int, ...]) -> bool:
+    """Return whether the pixels of all pairs (n, 2) touch, if only at a corner."""
+    first, second = (np.unravel_index(ends, shape) for ends in pairs.T)
+    return all(
+        bool((np.abs(a - b) <= 1).all()) for a, b in zip(first, second, strict=True)
+    )
 
 
 @kernel

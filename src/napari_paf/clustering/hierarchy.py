@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from napari_paf._files import replacing
 from napari_paf._progress import Progress
 from napari_paf._validation import check_covers_islands, check_n_segments
 from napari_paf.clustering._tree import (
+    are_neighbours,
+    check_shape,
     cut_tree,
     first_leaving,
     grow_tree,
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     import os
 
 FILE_VERSION = 1
-
-MOST_PIXELS = 2**31 - 1
-"""Pixels are numbered with 32 bits."""
 
 
 class SuperpixelHierarchy:
@@ -80,7 +78,7 @@ class SuperpixelHierarchy:
         mask: ArrayLike | None = None,
         n_segments: int = 1,
     ) -> None:
-        self.shape = _check_shape(shape)
+        self.shape = check_shape(shape)
         n_pixels = math.prod(self.shape)
         merge_order = np.asarray(merge_order)
         if merge_order.size and merge_order.dtype.kind not in "iu":
@@ -213,11 +211,13 @@ class SuperpixelHierarchy:
         flat, parent = result.reshape(-1), np.arange(result.size, dtype=np.int32)
         if not split_at_last(self.merge_order, flat, label, new_label, parent):
             if np.count_nonzero(result == label) == 1:
-                why = "is a single pixel: it cannot be split."
-            else:
-                why = "is not of the hierarchy, which joins no two of its pixels: edit "
-                why += "it by hand."
-            raise ValueError(f"label={label} {why}")
+                raise ValueError(
+                    f"label={label} is a single pixel: it cannot be split."
+                )
+            raise ValueError(
+                f"label={label} is not of the hierarchy, which joins no two of its "
+                "pixels: edit it by hand."
+            )
         return result
 
     def merge(self, labels: ArrayLike, label: int) -> NDArray[Any]:
@@ -306,7 +306,7 @@ class SuperpixelHierarchy:
                 version = int(file["version"])
                 if version != FILE_VERSION:
                     raise ValueError(f"version {version} is not known")
-                shape = _check_shape(file["shape"])
+                shape = check_shape(file["shape"])
                 n_pixels = math.prod(shape)
                 packed = file["mask"]
                 if packed.size != -(-n_pixels // 8):
@@ -318,7 +318,7 @@ class SuperpixelHierarchy:
                     mask=mask.reshape(shape),
                     n_segments=int(file["n_segments"]),
                 )
-                if not _are_neighbours(hierarchy.merge_order, shape):
+                if not are_neighbours(hierarchy.merge_order, shape):
                     raise ValueError("it joins pixels that are not neighbours")
                 return hierarchy
         except (OSError, MemoryError):
@@ -327,25 +327,6 @@ class SuperpixelHierarchy:
             raise ValueError(
                 f"{path} is not a superpixel hierarchy of this version: {error}"
             ) from error
-
-
-def _check_shape(shape: Iterable[Any]) -> tuple[int, ...]:
-    """Return the shape of an image or volume whose pixels can be numbered, or raise."""
-    lengths = tuple(int(length) for length in shape)
-    if len(lengths) not in (2, 3) or not 0 < math.prod(lengths) <= MOST_PIXELS:
-        raise ValueError(
-            f"shape={lengths}: give that of an image or a volume of up to "
-            f"{MOST_PIXELS} pixels."
-        )
-    return lengths
-
-
-def _are_neighbours(pairs: NDArray[np.int32], shape: tuple[int, ...]) -> bool:
-    """Return whether all pairs of pixels touch, if only at a corner."""
-    first, second = (np.unravel_index(ends, shape) for ends in pairs.T)
-    return all(
-        bool((np.abs(a - b) <= 1).all()) for a, b in zip(first, second, strict=True)
-    )
 
 
 def entropy_rate_hierarchy(
