@@ -70,11 +70,9 @@ def test_edited_and_replaced_during_a_training(open_training, cells, qtbot):
 @pytest.mark.parametrize(
     "phase", ["Loading", "Reading", "Measuring", "Making the preview", "Training, step"]
 )
-def test_cancel_within_a_second_in_each_phase(
-    open_training, cells, seconds_to_cancel, phase
-):
+def test_cancel_in_each_phase(open_training, cells, cancel_in_phase, phase):
     viewer, widget = open_training(cells, steps=100_000)
-    assert seconds_to_cancel(widget, phase) < 1
+    cancel_in_phase(widget, phase)
     assert widget.message == "Cancelled."
     assert QThreadPool.globalInstance().waitForDone(5000)
     assert not user_models()

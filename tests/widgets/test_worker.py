@@ -98,6 +98,28 @@ def test_cancelling_raises_from_the_callback(start, qtbot):
     assert len(seen) == 1
 
 
+def test_job_that_reports_nothing_is_given_up_within_a_second(start, qtbot):
+    go_on = threading.Event()
+    reached = threading.Event()
+
+    def job(progress):
+        reached.set()
+        assert go_on.wait(30)
+        progress(0.5, "Much later")
+        raise AssertionError("a report after the cancelling ends the job")
+
+    run, told = start(job)
+    qtbot.waitUntil(reached.is_set)
+    run.cancel()
+    assert run._patience.isActive()
+    assert run._patience.interval() < 1000  # milliseconds
+    qtbot.waitUntil(lambda: "ended" in told)
+    assert not go_on.is_set()
+    go_on.set()
+    assert QThreadPool.globalInstance().waitForDone(5000)
+    assert told[-2:] == ["cancelled", "ended"]
+
+
 def test_released_run_tells_nothing(start, qtbot):
     go_on = threading.Event()
     run, told = start(lambda progress: go_on.wait(30))
