@@ -32,6 +32,7 @@ class StandIn:
 @pytest.mark.parametrize("contour", [0, 1])
 def test_redraw(make_napari_viewer: Any, contour: int) -> None:
     from napari_paf.widgets.common.plane import plane_in_view
+    from napari_paf.widgets.superpixels.hierarchies import hierarchy_of, remember
     from napari_paf.widgets.superpixels.live import Live
 
     image = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
@@ -41,7 +42,8 @@ def test_redraw(make_napari_viewer: Any, contour: int) -> None:
     layer.contour = contour
     layer.metadata = {"napari_paf": {"n_segments": 2000}}
     plane = plane_in_view(viewer.add_image(image), viewer.dims)
-    live = Live(layer, plane, hierarchy, layer.data, {"n_segments": 2000})
+    remember(layer, plane, hierarchy, layer.data, {"n_segments": 2000})
+    live = Live(layer)
     arrays = [hierarchy.labels(n) for n in (1000, 1500, 2500)]
     numbers: Iterator[int] = iter(range(500, 10_000, 37))
 
@@ -53,11 +55,12 @@ def test_redraw(make_napari_viewer: Any, contour: int) -> None:
         assert live.redraw(next(numbers)) == ""
 
     stand_in = StandIn(layer.data.copy())
-    ours = Live(stand_in, plane, hierarchy, stand_in.data, {"n_segments": 2000})
+    remember(stand_in, plane, hierarchy, stand_in.data, {"n_segments": 2000})
+    ours = Live(stand_in)
     napari, whole, own = [], [], []
     for _ in range(40):
         napari.append(_milliseconds(given))
-        layer.data = live._drawn.copy()
+        layer.data = hierarchy_of(layer).drawn.copy()
         whole.append(_milliseconds(redrawn))
         number = next(numbers)
         own.append(_milliseconds(lambda number=number: ours.redraw(number)))

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_paf.leaks import leaking_pixels
 from napari_paf.metrics import evaluate
+from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.plane import plane_in_view
 from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.compare.texts import NOT_FINITE
@@ -321,7 +322,7 @@ def with_hierarchy(open_compare, truth, squares):
     assert not widget.curve_button.isEnabled()
     assert "hierarchy" in widget.curve_button.toolTip()
     plane = plane_in_view(layer, viewer.dims)
-    remember(getattr(layer, "__wrapped__", layer), plane, hierarchy, 8)
+    remember(unwrap(layer), plane, hierarchy, hierarchy.labels(8), {"n_segments": 8})
     widget.labels_layer.value = [viewer.layers["columns"], viewer.layers["squares"]]
     return viewer, widget, hierarchy
 

@@ -239,7 +239,7 @@ def with_hierarchy(painter):
     hierarchy = entropy_rate_hierarchy(affinity, 12)
     viewer, widget, below = painter(hierarchy.labels(12), np.zeros((24, 30), np.uint16))
     whole = Plane(None, (slice(None),) * 2, (0, 1), (24, 30), rgb=False)
-    hierarchies.remember(below, whole, hierarchy, 12)
+    hierarchies.remember(below, whole, hierarchy, below.data, {"n_segments": 12})
     widget.on.setChecked(True)
     return viewer, widget, below, hierarchy
 

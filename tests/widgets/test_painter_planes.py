@@ -9,9 +9,10 @@ import pytest
 from napari.layers import Labels
 
 from napari_paf.painting import SuperpixelPixels
+from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.painter.hover import NAME
 from napari_paf.widgets.painter.refining import NO_HIERARCHY, OTHER_PLANE
-from napari_paf.widgets.painter.target import NOT_ACTIVE, Target
+from napari_paf.widgets.painter.target import HIDDEN, NOT_ACTIVE, REMOVED, Target
 
 
 def named(box, name):
@@ -255,6 +256,60 @@ def test_it_says_when_another_layer_is_selected(painter_of):
     painter.on.setChecked(False)
     viewer.layers.selection.active = viewer.layers["one superpixels"]
     assert not painter.message
+
+
+def test_what_keeps_the_painter_from_painting(painter_of):
+    viewer, painter = painter_of("one superpixels")
+    painter.on.setChecked(True)
+    target = viewer.layers["one objects"]
+    painter._move(viewer, SimpleNamespace(position=(2, 2)))
+    viewer.layers.selection.add(viewer.layers["one superpixels"])
+    assert painter.message == NOT_ACTIVE.format(name="one objects")
+    assert not painter._paints()
+    painter._move(viewer, SimpleNamespace(position=(2, 2)))
+    assert NAME not in viewer.layers
+    viewer.layers.selection.active = target
+    assert painter.message == ""
+    target.visible = False
+    assert painter.message == HIDDEN.format(name="one objects")
+    assert not painter._paints()
+    painter.on.setChecked(False)
+    painter.on.setChecked(True)
+    assert painter.message == HIDDEN.format(name="one objects")
+    target.visible = True
+    assert painter.message == ""
+    assert painter._paints()
+    viewer.layers.remove(target)
+    assert not painter.on.isChecked()
+    assert painter.on.text() == "Paint"
+    assert painter.message == REMOVED
+    painter.on.setChecked(True)
+    assert painter._paints()
+    assert painter.labels_layer.value is unwrap(viewer.layers["one objects"])
+
+
+def test_the_layer_under_the_cursor_is_nobodys_choice(painter_of, qtbot):
+    viewer, painter = painter_of("one superpixels")
+    boxes = [
+        viewer.window.add_plugin_dock_widget("napari-paf", name)[1]
+        for name in ("Superpixels", "Objects", "Compare with ground truth")
+    ]
+    viewer.add_image(np.zeros((20, 24), np.uint8), name="one")
+    painter.on.setChecked(True)
+    painter._move(viewer, SimpleNamespace(position=(2, 2)))
+    assert NAME in viewer.layers
+    superpixels, objects, compare = boxes
+    for box in (
+        superpixels.mask_layer,
+        objects.seeds_layer,
+        compare.labels_layer,
+        compare.truth_layer,
+        painter.labels_layer,
+        painter.superpixels_layer,
+    ):
+        names = [layer.name for layer in box.choices if layer is not None]
+        assert "one objects" in names
+        assert NAME not in names
 
 
 def test_another_layer_under_the_cursor(painter_of):

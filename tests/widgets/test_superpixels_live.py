@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from napari_paf import superpixel_hierarchy
+from napari_paf.widgets.common.layers import unwrap
+from napari_paf.widgets.superpixels import hierarchies
+from napari_paf.widgets.superpixels.as_python import as_python
+from napari_paf.widgets.superpixels.hierarchies import is_as_made
 from napari_paf.widgets.superpixels.live import EDITED
 from napari_paf.widgets.superpixels.texts import NEEDS_RUN
+from napari_paf.widgets.superpixels.widget import SuperpixelsWidget
 
 
 def test_last_number_is_drawn_without_a_run(open_widget, computing, run, grey, qtbot):
@@ -58,6 +63,112 @@ def test_edits_by_hand_stay(open_widget, computing, run, grey, qtbot):
     widget.n_segments.value = 7
     qtbot.waitUntil(lambda: widget.message == EDITED)
     np.testing.assert_array_equal(layer.data, before)
+
+
+def test_undo_and_redo_bring_back_the_record_and_the_slider(
+    open_widget, computing, run, grey, qtbot
+):
+    viewer, widget = open_widget(grey)
+    states = []
+    layer = None
+    for n_segments, balance in ((300, 0.1), (200, 0.2), (100, 0.3)):
+        widget.balance.value = balance
+        widget.n_segments.value = n_segments
+        run(widget)
+        layer = viewer.layers["image 0 superpixels"]
+        states.append((layer.metadata["napari_paf"], layer.data.copy()))
+    code = [as_python(record) for record, _ in states]
+    for back in (layer.undo, layer.undo, layer.redo, layer.redo, layer.undo):
+        back()
+        at = {300: 0, 200: 1, 100: 2}[layer.data.max()]
+        assert layer.metadata["napari_paf"] == states[at][0]
+        np.testing.assert_array_equal(layer.data, states[at][1])
+        assert widget.copy_as_python() == code[at]
+        assert is_as_made(unwrap(layer))
+    widget.balance.value = 0.2
+    widget.n_segments.value = 7
+    qtbot.waitUntil(lambda: layer.data.max() == 7)
+    assert layer.metadata["napari_paf"]["hierarchy_n_segments"] == 200
+    layer.redo()  # the slider has dropped the history, as napari does
+    layer.undo()
+    assert layer.metadata["napari_paf"]["n_segments"] == 7
+
+
+def test_undo_of_strokes_after_a_run(open_widget, computing, run, grey):
+    viewer, widget = open_widget(grey)
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    first = layer.metadata["napari_paf"]
+    widget.n_segments.value = 20
+    widget.balance.value = 0.2
+    run(widget)
+    second = layer.metadata["napari_paf"]
+    for at in range(3):
+        layer.data_setitem((np.array([at]), np.array([4])), 999)
+    for _ in range(3):
+        layer.undo()
+        assert layer.metadata["napari_paf"] == second
+    layer.undo()
+    assert layer.metadata["napari_paf"] == first
+    layer.data_setitem((np.array([3]), np.array([4])), 999)
+    assert layer.metadata["napari_paf"] == first
+    layer.redo()  # nothing, after a stroke
+    assert layer.metadata["napari_paf"] == first
+
+
+def test_undo_in_one_plane_of_a_stack(open_widget, computing, run, qtbot):
+    stack = np.random.default_rng(0).random((3, 24, 32))
+    viewer, widget = open_widget(stack)
+    viewer.dims.set_current_step(0, 0)
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    record = layer.metadata["napari_paf"]
+    viewer.dims.set_current_step(0, 2)
+    run(widget)
+    assert layer.metadata["napari_paf"]["plane"] == [2]
+    layer.undo()
+    assert not layer.data[2].any()
+    assert layer.metadata["napari_paf"] == record
+    viewer.dims.set_current_step(0, 1)
+    assert layer.metadata["napari_paf"] == record
+
+
+def test_two_widgets_on_one_layer(open_widget, computing, run, grey, qtbot):
+    viewer, widget = open_widget(grey)
+    other = SuperpixelsWidget(unwrap(viewer))
+    viewer.window.add_dock_widget(other)
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    run(other)
+    widget.n_segments.value = 20
+    qtbot.waitUntil(lambda: layer.data.max() == 20)
+    other.n_segments.value = 30
+    qtbot.waitUntil(lambda: layer.data.max() == 30)
+    other.balance.value = 0.9
+    run(other)
+    widget.n_segments.value = 40
+    qtbot.waitUntil(lambda: widget.message == NEEDS_RUN)
+    assert layer.data.max() == 30
+
+
+def test_hierarchies_that_cannot_come_back_are_let_go(
+    open_widget, computing, run, grey
+):
+    viewer, widget = open_widget(grey)
+    layer = None
+    for n_segments in range(2, 12):
+        widget.balance.value = 0.1 * n_segments
+        widget.n_segments.value = n_segments
+        run(widget)
+        layer = unwrap(viewer.layers["image 0 superpixels"])
+    assert len(hierarchies._known[layer]) == hierarchies._MOST_RUNS
+    layer.data = layer.data.copy()  # drops the history
+    widget.balance.value = 0
+    widget.n_segments.value = 20
+    run(widget)
+    layer.undo()
+    assert len(hierarchies._known[layer]) == 2
+    assert is_as_made(layer)
 
 
 def test_one_plane_of_a_stack(open_widget, computing, run, qtbot):

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
-from napari.layers import Image, Labels
+from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog
 
 from napari_paf.widgets.common.elide import Elider
 from napari_paf.widgets.common.layers import unwrap
+from napari_paf.widgets.common.records import labels_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from napari import Viewer
-    from napari.layers import Layer
 
 _BROWSE = "\u2026"  # stands for the entry that opens a file dialog
 _MODEL_NAMES = {
@@ -112,11 +112,7 @@ class MaskBox(ChoiceBox):
 
     def refresh(self) -> None:
         """Offer the layers that there are now."""
-        layers: list[Layer] = [
-            unwrap(layer)
-            for layer in reversed(list(self._viewer.layers))
-            if isinstance(unwrap(layer), Labels)
-        ]
+        layers = labels_in(self._viewer)
         self.set_choices(((layer.name, layer) for layer in layers), None)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
 
@@ -13,6 +13,27 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
 KEY = "napari_paf"  # in layer.metadata
+
+# Functions, in records, of layers that only show something of other layers.
+LEAKS = "leaking_pixels"
+UNDER_CURSOR = "superpixel_under_cursor"
+
+
+def record_of(layer: Any) -> dict[str, Any]:
+    """Return how a layer was made, empty if nobody knows."""
+    record = layer.metadata.get(KEY)
+    return record if isinstance(record, dict) else {}
+
+
+def labels_in(viewer: Viewer) -> list[Labels]:
+    """Return the labels layers to choose from, the top one first."""
+    layers = [unwrap(layer) for layer in reversed(list(viewer.layers))]
+    return [
+        layer
+        for layer in layers
+        if isinstance(layer, Labels)
+        and record_of(layer).get("function") not in (LEAKS, UNDER_CURSOR)
+    ]
 
 
 def mark_as_own(layer: Labels) -> None:
@@ -33,8 +54,7 @@ def results_of(viewer: Viewer, image: Image) -> list[Labels]:
         layer
         for layer in viewer.layers
         if isinstance(layer, Labels)
-        and isinstance(layer.metadata.get(KEY), dict)
-        and layer.metadata[KEY].get("image_layer_id") == str(image.unique_id)
+        and record_of(layer).get("image_layer_id") == str(image.unique_id)
         and not is_a_copy(unwrap(layer))
     ]
     return sorted(own, key=lambda layer: str(layer.metadata[KEY].get("finished")))
@@ -46,8 +66,8 @@ def axes_across(superpixels: Labels) -> tuple[int, ...]:
     Planes that were divided one by one may have the same numbers, which then stand for
     other superpixels in every plane.
     """
-    record = superpixels.metadata.get(KEY)
-    if not isinstance(record, dict) or "plane_axes" not in record:
+    record = record_of(superpixels)
+    if "plane_axes" not in record:
         return ()  # not ours: a number is one superpixel, wherever it is
     along = {*record["plane_axes"], record.get("channel_axis")}
     return tuple(axis for axis in range(superpixels.ndim) if axis not in along)

@@ -125,23 +125,22 @@ def put_superpixels(
         target = _add_layer(viewer, source, data, record, place, outlines)
     elif region is None:
         target.data, place = _as_a_layer(plane, superpixels, place)
-        _describe(target, record, place)
+        target.metadata = {**target.metadata, KEY: record}
+        _move(target, place)
     else:
-        write_labels(target, region, superpixels)
         if plane.bounded:
             place = moved(place, _origin(plane))
         else:
             record = _with_planes(record, target)
             if tuple(target.data.shape) != plane.stack_shape:
                 place = {}
-        _describe(target, record, place)
+        write_labels(target, region, superpixels, record)
+        _move(target, place)
     mark_as_own(target)
     return Placed(target, remark, kept)
 
 
-def _describe(target: Labels, record: dict[str, Any], place: dict[str, Any]) -> None:
-    """Note on a layer what it holds now, and move it to where that is."""
-    target.metadata = {**target.metadata, KEY: record}
+def _move(target: Labels, place: dict[str, Any]) -> None:
     for name, value in place.items():
         setattr(target, name, value)
 

@@ -1,12 +1,18 @@
-"""Labels written so that undo brings back what they replace."""
+"""Labels written so that undo brings back what they replace, and the record of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
+from napari_paf.widgets.common.records import KEY
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari.layers import Labels
     from numpy.typing import NDArray
 
@@ -19,6 +25,8 @@ KEPT = (
 
 # Undoing a run needs some 30 bytes for every pixel that changed.
 _MOST_PIXELS_TO_UNDO = 2**21
+
+_SAMPLE = 64  # pixels of a step that are looked at to tell whether it is undone
 
 
 def can_undo(target: Labels, region: Index, labels: NDArray[Any]) -> bool:
@@ -34,24 +42,120 @@ def _fits_in(target: Labels, labels: NDArray[Any]) -> bool:
     return bool(labels.max(initial=0) <= np.iinfo(target.data.dtype).max)
 
 
-def write_labels(target: Labels, region: Index, superpixels: NDArray[Any]) -> None:
-    """Write the new labels so that undo brings back the old ones, if `can_undo`."""
+def write_labels(
+    target: Labels, region: Index, labels: NDArray[Any], record: dict[str, Any]
+) -> None:
+    """Write new labels and their record so that undo brings back both, if `can_undo`.
+
+    Notes
+    -----
+    Must be called in the window's thread.
+    """
     view = target.data[region]
-    if not _fits_in(target, superpixels):
-        data = target.data.astype(superpixels.dtype)
-        data[region] = superpixels
+    if not _fits_in(target, labels):
+        data = target.data.astype(labels.dtype)
+        data[region] = labels
         target.data = data
-        return
-    changed = view != superpixels
-    n_changed = int(np.count_nonzero(changed))
-    if n_changed > _MOST_PIXELS_TO_UNDO:
-        view[...] = superpixels
-        target.data = target.data  # tells napari; drops the history
-        return
-    if n_changed:
-        where = iter(np.nonzero(changed))
-        indices = tuple(
-            np.full(n_changed, part) if isinstance(part, int) else next(where)
-            for part in region
-        )
-        target.data_setitem(indices, superpixels[changed])
+    else:
+        changed = view != labels
+        n_changed = int(np.count_nonzero(changed))
+        if n_changed > _MOST_PIXELS_TO_UNDO:
+            view[...] = labels
+            target.data = target.data  # tells napari; drops the history
+        elif n_changed:
+            where = iter(np.nonzero(changed))
+            indices = tuple(
+                np.full(n_changed, part) if isinstance(part, int) else next(where)
+                for part in region
+            )
+            if target not in _histories:
+                _histories[target] = _History(target)
+            _histories[target].note(_Step.of(target, indices, labels[changed]))
+            target.data_setitem(indices, labels[changed])
+    target.metadata = {**target.metadata, KEY: record}
+
+
+def records_to_come_back(layer: Labels) -> Iterable[dict[str, Any]]:
+    """Return the records that undo or redo can bring back to a layer."""
+    history = _histories.get(layer)
+    return () if history is None else [step.record for step in history.steps]
+
+
+@dataclass
+class _Step:
+    """A writing of labels, in a sample of the pixels that it changed.
+
+    Attributes
+    ----------
+    places : tuple of ndarray of int
+        Where in the layer's data.
+    before, after : ndarray
+        The labels there before and after the writing.
+    record : dict
+        That of the labels which are not in the layer: the earlier ones, or after
+        undo the later ones.
+    """
+
+    places: tuple[NDArray[Any], ...]
+    before: NDArray[Any]
+    after: NDArray[Any]
+    record: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls, layer: Labels, indices: tuple[NDArray[Any], ...], labels: NDArray[Any]
+    ) -> _Step:
+        """Return the step that will write labels at indices of a layer."""
+        every = -(-labels.size // _SAMPLE)
+        places = tuple(along[::every].copy() for along in indices)
+        before = layer.data[places].copy()
+        return cls(places, before, labels[::every].copy(), layer.metadata[KEY])
+
+
+class _History:
+    """The steps of a layer that napari's undo and redo go through.
+
+    napari does not tell of undo. It draws the layer anew, and then the pixels of the
+    step have all changed back, which editing by hand does not bring about. The record
+    in the layer then changes places with the one in the step.
+    """
+
+    def __init__(self, layer: Labels) -> None:
+        self._layer = ref(layer)
+        self.steps: list[_Step] = []
+        self._n_done = 0
+        layer.events.set_data.connect(self._on_drawn)
+        layer.events.data.connect(self._on_replaced)
+
+    def note(self, step: _Step) -> None:
+        """Take note of a step that is about to be made."""
+        self.steps[self._n_done :] = [step]  # what was undone cannot be redone
+        self._n_done += 1
+
+    def _on_drawn(self, event: Any) -> None:
+        layer = self._layer()
+        if layer is None:
+            return
+        data, steps = layer.data, self.steps
+        while self._n_done > 0 and _holds(data, steps[self._n_done - 1], "before"):
+            self._n_done -= 1
+            self._exchange(layer, steps[self._n_done])
+        while self._n_done < len(steps) and _holds(data, steps[self._n_done], "after"):
+            self._exchange(layer, steps[self._n_done])
+            self._n_done += 1
+
+    def _exchange(self, layer: Labels, step: _Step) -> None:
+        record, step.record = step.record, layer.metadata[KEY]
+        layer.metadata = {**layer.metadata, KEY: record}
+
+    def _on_replaced(self, event: Any) -> None:
+        """Forget what was done to an array that is another one now, as napari does."""
+        self.steps.clear()
+        self._n_done = 0
+
+
+_histories: WeakKeyDictionary[Labels, _History] = WeakKeyDictionary()
+
+
+def _holds(data: NDArray[Any], step: _Step, when: str) -> bool:
+    return np.array_equal(data[step.places], getattr(step, when))

@@ -9,14 +9,13 @@ from qtpy.QtCore import QTimer
 
 from napari_paf.widgets.common.axes import guess_axes
 from napari_paf.widgets.common.plane import plane_in_view
+from napari_paf.widgets.common.records import labels_in, record_of
 from napari_paf.widgets.compare.controls import CompareControls
 from napari_paf.widgets.compare.layers import (
     guess_labels,
     guess_truth,
     is_part,
-    labels_of,
     own_planes,
-    record_of,
 )
 from napari_paf.widgets.compare.read import beside, shape_of
 from napari_paf.widgets.compare.request import Side
@@ -86,7 +85,7 @@ class CompareFollower(CompareControls):
 
     def _guess_labels(self) -> None:
         """Tick what looks like superpixels, unless it was ticked as the truth."""
-        layers, truths = labels_of(self._viewer), []
+        layers, truths = labels_in(self._viewer), []
         if self.truth_layer.picked:
             truths = self.truth_layer.value
         free = [x for x in layers if not any(x is truth for truth in truths)]
@@ -94,7 +93,7 @@ class CompareFollower(CompareControls):
 
     def _guess_others(self) -> None:
         """Tick the ground truth and the image that go with the labels."""
-        layers, chosen = labels_of(self._viewer), self.labels_layer.value
+        layers, chosen = labels_in(self._viewer), self.labels_layer.value
         self.truth_layer.offer(layers, guess_truth(layers, chosen))
         self._guessing = True
         try:
@@ -193,7 +192,7 @@ class CompareFollower(CompareControls):
     def _sides(self, layers: list[Labels], *, curve: bool) -> tuple[list[Side], str]:
         """Return what is to be measured, or why it cannot be."""
         truths, image = self.truth_layer.value, self.image_layer.value
-        if not labels_of(self._viewer):
+        if not labels_in(self._viewer):
             return [], NO_LABELS
         if not layers:
             return [], NO_CHOICE

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Labels
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_paf.widgets.common.layers import unwrap
-from napari_paf.widgets.common.records import KEY, axes_across
+from napari_paf.widgets.common.records import axes_across, record_of
 from napari_paf.widgets.compare.read import beside
 from napari_paf.widgets.train.guess import sounds_like_truth
 
 if TYPE_CHECKING:
-    from napari import Viewer
-
     from napari_paf.widgets.common.layers import Index
 
 _ROWS_SHOWN = 3
-LEAKS = "leaking_pixels"  # function in the record of a layer of leaks
 
 
 class LayerList(QListWidget):
@@ -132,22 +129,6 @@ class LayerList(QListWidget):
     def _on_ticked(self, item: QListWidgetItem) -> None:
         self._picked = True
         self.changed.emit()
-
-
-def labels_of(viewer: Viewer) -> list[Labels]:
-    """Return the labels layers of a viewer but those of leaks, the top one first."""
-    layers = [unwrap(layer) for layer in reversed(list(viewer.layers))]
-    return [
-        layer
-        for layer in layers
-        if isinstance(layer, Labels) and record_of(layer).get("function") != LEAKS
-    ]
-
-
-def record_of(layer: Any) -> dict[str, Any]:
-    """Return how a layer was made, empty if nobody knows."""
-    record = layer.metadata.get(KEY)
-    return record if isinstance(record, dict) else {}
 
 
 def guess_labels(layers: Sequence[Labels]) -> list[Labels]:

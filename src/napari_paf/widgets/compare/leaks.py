@@ -9,8 +9,13 @@ from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_paf.widgets.common.layers import moved, placement, unwrap
-from napari_paf.widgets.common.records import KEY, is_a_copy, mark_as_own
-from napari_paf.widgets.compare.layers import LEAKS, record_of
+from napari_paf.widgets.common.records import (
+    KEY,
+    LEAKS,
+    is_a_copy,
+    mark_as_own,
+    record_of,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import FloatSlider, SpinBox
-from napari.layers import Labels
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
 
 from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.form import Form, RunPanel, help_button
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.preferences import REMEMBERED_VALUES
-from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.common.records import KEY, labels_in
 from napari_paf.widgets.common.running import RunningWidget
 from napari_paf.widgets.objects.texts import HELP, TOOLTIPS
 from napari_paf.widgets.superpixels.hierarchies import hierarchy_of
@@ -34,10 +33,9 @@ class SuperpixelBox(ChoiceBox):
     def refresh(self) -> None:
         """Offer the layers that there are now."""
         layers = [
-            unwrap(layer)
-            for layer in reversed(list(self._viewer.layers))
-            if isinstance(unwrap(layer), Labels)
-            and hierarchy_of(unwrap(layer)) is not None
+            layer
+            for layer in labels_in(self._viewer)
+            if hierarchy_of(layer) is not None
         ]
         active = unwrap(self._viewer.layers.selection.active)
         newest = layers[0] if layers else None
@@ -56,11 +54,7 @@ class SeedsBox(ChoiceBox):
 
     def refresh(self) -> None:
         """Offer the layers that there are now."""
-        layers = [
-            unwrap(layer)
-            for layer in reversed(list(self._viewer.layers))
-            if isinstance(unwrap(layer), Labels) and KEY not in layer.metadata
-        ]
+        layers = [x for x in labels_in(self._viewer) if KEY not in x.metadata]
         self.set_choices(((layer.name, layer) for layer in layers), None)
 
 

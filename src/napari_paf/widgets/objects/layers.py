@@ -136,8 +136,7 @@ def put_objects(
     ):
         as_drawn = drawn is not None and drawn.is_in(target)
         if as_drawn or can_undo(target, origin.index, objects):
-            write_labels(target, origin.index, objects)
-            target.metadata = {**target.metadata, KEY: record}
+            write_labels(target, origin.index, objects, record)
             mark_as_own(target)
             return target, False
         kept = True

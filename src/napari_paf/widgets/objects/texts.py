@@ -37,7 +37,8 @@ CHANGED_MEANWHILE = (
     "The superpixels changed during the run; the objects are made of what they were."
 )
 EDITED = (
-    "The objects were edited by hand, so they stay as they are; Run makes new ones."
+    "The objects were edited by hand, or a run was undone, so they stay as they are; "
+    "Run makes new ones."
 )
 
 

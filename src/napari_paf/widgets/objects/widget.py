@@ -192,10 +192,9 @@ class ObjectsWidget(ObjectControls):
     def _look(self) -> tuple[ObjectsRequest | None, str]:
         """Return what a run would do, or why there can be none."""
         layer, seeds = self.labels_layer.value, self.seeds_layer.value
-        if layer is None:
+        known = None if layer is None else hierarchy_of(layer)
+        if layer is None or known is None:
             return None, NO_SUPERPIXELS
-        known = hierarchy_of(layer)
-        assert known is not None
         record = layer.metadata[KEY]
         plane = with_image(self._viewer, known.plane, record)
         if plane is None:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Labels
-
 from napari_paf.widgets.common.layers import unwrap
-from napari_paf.widgets.common.records import KEY, axes_across
+from napari_paf.widgets.common.records import axes_across, labels_in, record_of
 from napari_paf.widgets.painter.controls import TOOLTIPS, PainterControls
 from napari_paf.widgets.painter.hover import Hover
-from napari_paf.widgets.painter.target import NOT_ACTIVE, ONLY_2D, most_of, why_not
+from napari_paf.widgets.painter.target import (
+    HIDDEN,
+    NOT_ACTIVE,
+    ONLY_2D,
+    REMOVED,
+    most_of,
+    why_not,
+)
 from napari_paf.widgets.painter.undo import UndoKeys
 from napari_paf.widgets.superpixels.hierarchies import news
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Labels
 
 
 class PainterFollower(PainterControls):
@@ -27,6 +33,7 @@ class PainterFollower(PainterControls):
         self._hover = Hover(viewer)
         self._held: Labels | None = None  # whose drags do not move the picture
         self._picked = self._guessing = False  # whether somebody chose superpixels
+        self._is_waiting = False  # for something to be done to the painted layer
         self._undo_keys = UndoKeys()
         self._ties.also.append(self._undo_keys.release)
 
@@ -56,15 +63,14 @@ class PainterFollower(PainterControls):
 
     def _refresh_layers(self, event: Any = None) -> None:
         self._ties.names.disconnect()
-        found = []
-        for layer in reversed(list(self._viewer.layers)):
-            layer = unwrap(layer)
+        for layer in self._viewer.layers:
             self._ties.names.connect(layer.events.name, self._refresh_layers)
-            if isinstance(layer, Labels) and not self._hover.is_own(layer):
-                found.append(layer)
-        made = [x for x in found if "n_segments" in (x.metadata.get(KEY) or {})]
+        found = labels_in(self._viewer)
+        made = [layer for layer in found if "n_segments" in record_of(layer)]
         choices = [(layer.name, layer) for layer in found]
+        painted = self.labels_layer.value
         self.labels_layer.set_choices(choices, None)
+        removed = painted is not None and self.labels_layer.value is None
         # What somebody paints with stays, whatever else is made meanwhile.
         painting = self.labels_layer.value is not None or self.on.isChecked()
         self._guessing = True
@@ -75,6 +81,9 @@ class PainterFollower(PainterControls):
         finally:
             self._guessing = False
         self._choose()
+        if removed and self.on.isChecked():
+            self.on.setChecked(False)
+            self._say(REMOVED)
 
     def _on_superpixels(self, superpixels: Labels | None) -> None:
         if not self._guessing:
@@ -89,6 +98,7 @@ class PainterFollower(PainterControls):
         if target is not None:
             self._ties.layers.connect(target.events.selected_label, self._take_label)
             self._ties.layers.connect(target.events.mode, self._hold_camera)
+            self._ties.layers.connect(target.events.visible, self._on_active)
             self.label.max = max(most_of(target), most_of(None))
             self._take_label()
         most = most_of(target)
@@ -121,17 +131,21 @@ class PainterFollower(PainterControls):
             self.labels_layer.value.selected_label = label
 
     def _on_active(self, event: Any = None) -> None:
-        """Say why the mouse does not paint while another layer is selected."""
+        """Say why the mouse does not paint although it is to."""
         self._hold_camera()
+        if self.on.isChecked() and self.labels_layer.value is not None:
+            waiting = self._why_waiting()
+            if waiting or self._is_waiting:
+                self._say(waiting)
+            self._is_waiting = bool(waiting)
+
+    def _why_waiting(self) -> str:
+        """Return what has to be done to the painted layer first, or an empty string."""
         target = self.labels_layer.value
         active = unwrap(self._viewer.layers.selection.active)
-        if not self.on.isChecked() or None in (target, active):
-            return
-        waiting = NOT_ACTIVE.format(name=target.name)
         if active is not target and not self._hover.is_own(active):
-            self._say(waiting)
-        elif self.message == waiting:
-            self._say("")
+            return NOT_ACTIVE.format(name=target.name)
+        return "" if target.visible else HIDDEN.format(name=target.name)
 
     def _on_display(self, event: Any = None) -> None:
         self._hold_camera()
@@ -147,6 +161,7 @@ class PainterFollower(PainterControls):
             self.on.isChecked()
             and target is not None
             and active is target
+            and target.visible
             and self._viewer.dims.ndisplay == 2
             and str(target.mode) == "pan_zoom"
         )

@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_paf.widgets.common.layers import moved, placement, unwrap
+from napari_paf.widgets.common.records import KEY, UNDER_CURSOR
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -46,7 +47,10 @@ class Hover:
         place = moved(placement(superpixels), tuple(low))
         if self._layer is None or not present:
             active = self._viewer.layers.selection.active
-            self._layer = Labels(mask, name=NAME, opacity=0.45, **place)
+            record = {KEY: {"function": UNDER_CURSOR}}
+            self._layer = Labels(
+                mask, name=NAME, opacity=0.45, metadata=record, **place
+            )
             self._layer.editable = False
             self._viewer.add_layer(self._layer)
             self._viewer.layers.selection.active = active

@@ -25,7 +25,9 @@ OTHER_PIXELS = (
     "same image, or a new one."
 )
 ONLY_2D = "Painting with superpixels needs the 2-D view: go back to it to paint."
-NOT_ACTIVE = "Select \u201c{name}\u201d in the layer list to go on painting."
+NOT_ACTIVE = "Select only \u201c{name}\u201d in the layer list to go on painting."
+HIDDEN = "\u201c{name}\u201d is hidden: show it to go on painting."
+REMOVED = "The labels that were painted on are not there any more."
 NOTHING_TO_COPY = "No superpixel is painted yet: there is nothing to copy."
 
 

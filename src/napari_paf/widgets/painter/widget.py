@@ -159,7 +159,7 @@ class PainterWidget(PainterFollower):
         else:
             self._hover.hide()
         self.on.setText("Painting \u2014 press to stop" if on else "Paint")
-        self._hold_camera()
+        self._on_active()
 
     def _drag(self, viewer: Any, event: Any) -> Iterator[None]:
         if not self._paints() or event.button != 1:

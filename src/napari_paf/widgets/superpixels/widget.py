@@ -179,20 +179,15 @@ class SuperpixelsWidget(SuperpixelFollower):
             layer,
             self._source.plane,
             computed.hierarchy,
-            self._record["n_segments"],
+            computed.labels,
+            self._record,
         )
         if remark:
             show_info(remark)
             self._outcome = remark
             return
         if not self._changed_since_start:
-            self._live = Live(
-                layer,
-                self._source.plane,
-                computed.hierarchy,
-                computed.labels,
-                self._record,
-            )
+            self._live = Live(layer)
         remark = self._draw_latest() or (KEPT if kept else "")
         shown = layer.metadata[KEY]["n_segments"]
         n_planes = self._source.plane.n_planes
@@ -211,9 +206,7 @@ class SuperpixelsWidget(SuperpixelFollower):
         if self._live is None or self._plane is None or self._live.shows(number):
             return ""
         settings = self._make_request(self._plane).record()
-        if self.region.value == "view":  # may have moved on since
-            settings["window"] = self._live.settings["window"]
-        if not self._live.is_for(settings):
+        if not self._live.fits(settings, in_view=self.region.value == "view"):
             return NEEDS_RUN
         return self._live.redraw(number)
 
