@@ -275,6 +275,12 @@ def test_copied_lines_make_the_same(open_objects, run, seeded, notifications):
     names = {"viewer": viewer}
     exec(code, names)
     assert (names["objects"] == layer_of(viewer).data).all()
+    for layer in list(viewer.layers):
+        if layer != layer_of(viewer):
+            layer.name = f"{layer.name}, renamed"
+    names = {"viewer": viewer}
+    exec(widget.copy_as_python(), names)
+    assert (names["objects"] == layer_of(viewer).data).all()
 
 
 def test_copied_lines_for_a_plane_drive_the_widget(open_objects, run, qtbot):

@@ -151,6 +151,24 @@ def test_two_widgets_on_one_layer(open_widget, computing, run, grey, qtbot):
     assert layer.data.max() == 30
 
 
+def test_two_widgets_with_other_masks(open_widget, computing, run, grey, qtbot):
+    viewer, widget = open_widget(grey)
+    other = SuperpixelsWidget(unwrap(viewer))
+    viewer.window.add_dock_widget(other)
+    mask = np.zeros(grey.shape, np.uint8)
+    mask[3:-3, 3:-3] = 1
+    other.mask_layer.value = unwrap(viewer.add_labels(mask, name="mask"))
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    run(other)
+    widget.n_segments.value = 20
+    qtbot.waitUntil(lambda: widget.message == NEEDS_RUN)
+    viewer.layers["mask"].name = "renamed"
+    other.n_segments.value = 20
+    qtbot.waitUntil(lambda: layer.data.max() == 20)
+    assert layer.data[0, 0] == 0
+
+
 def test_hierarchies_that_cannot_come_back_are_let_go(
     open_widget, computing, run, grey
 ):

@@ -56,6 +56,7 @@ def test_result_has_name_place_and_record(open_widget, computing, run, grey):
         "balance": 0.25,
         "connectivity": 1,
         "mask_layer": None,
+        "mask_layer_id": None,
         "device": "auto",
         "channels": None,
     }

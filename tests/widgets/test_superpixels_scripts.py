@@ -25,6 +25,28 @@ def copied(viewer, widget):
     return scope["labels"]
 
 
+def test_lines_know_layers_by_their_present_names(open_widget, run):
+    viewer, widget = open_widget(picture(20, 24), picture(30, 34))
+    widget.image_layer.value = widget.image_layer.choices[-1]
+    assert widget.image_layer.value.name == "image 0"
+    mask = np.zeros((20, 24), np.uint8)
+    mask[2:15, 3:20] = 1
+    widget.mask_layer.value = viewer.add_labels(mask, name="mask")
+    widget.model.value = "gradient"
+    widget.n_segments.value = 12
+    run(widget)
+    result = viewer.layers["image 0 superpixels"]
+    viewer.layers["image 0"].name = "cells"
+    viewer.layers["image 1"].name = "image 0"
+    viewer.layers["mask"].name = "inside"
+    np.testing.assert_array_equal(copied(viewer, widget), result.data)
+    viewer.layers.remove("inside")
+    code = widget.copy_as_python()
+    assert code.startswith("# The layer 'mask' is not in the viewer any more")
+    viewer.add_labels(mask, name="mask")
+    np.testing.assert_array_equal(copied(viewer, widget), result.data)
+
+
 def shown(layer):
     """Return what was divided: all that is not 0, cut out."""
     return np.squeeze(layer.data)

@@ -262,7 +262,7 @@ class Mask:
 
     Attributes
     ----------
-    name : str
+    name, layer_id : str
         Of the layer.
     data : array-like
         All its labels.
@@ -273,6 +273,7 @@ class Mask:
     """
 
     name: str
+    layer_id: str
     data: Any
     follows: bool
     shape: tuple[int, ...]
@@ -301,13 +302,13 @@ def mask_of(layer: Labels | None, plane: Plane) -> Mask | None:
     """
     if layer is None:
         return None
-    data = full_resolution(layer)
+    data, layer_id = full_resolution(layer), str(layer.unique_id)
     shape = tuple(int(length) for length in data.shape)
     if shape == plane.stack_shape:
-        return Mask(layer.name, data, True, plane.shape)
+        return Mask(layer.name, layer_id, data, True, plane.shape)
     if shape == plane.shape_of_all():
-        return Mask(layer.name, data, False, plane.shape)
-    return Mask(layer.name, data, False, shape)
+        return Mask(layer.name, layer_id, data, False, plane.shape)
+    return Mask(layer.name, layer_id, data, False, shape)
 
 
 def _clip(coordinate: float, length: int) -> int:

@@ -9,6 +9,8 @@ from napari.layers import Labels
 from napari_paf.widgets.common.layers import unwrap
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari import Viewer
     from napari.layers import Image
 
@@ -34,6 +36,38 @@ def labels_in(viewer: Viewer) -> list[Labels]:
         if isinstance(layer, Labels)
         and record_of(layer).get("function") not in (LEAKS, UNDER_CURSOR)
     ]
+
+
+def with_present_names(
+    viewer: Viewer, record: dict[str, Any], write: Callable[[dict[str, Any]], str]
+) -> str:
+    """Return a script about the layers in a record, by the names they have now.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    record : dict
+        With a ``..._layer_id`` beside each ``..._layer``.
+    write : callable
+        Returns the script for a record.
+
+    Returns
+    -------
+    code : str
+        It begins with a remark where a layer is not there any more.
+    """
+    names = {str(layer.unique_id): layer.name for layer in viewer.layers}
+    remarks = []
+    for key in [key for key in record if key.endswith("_layer")]:
+        layer_id = record.get(f"{key}_id")
+        if layer_id in names:
+            record = {**record, key: names[layer_id]}
+        elif record[key] is not None:
+            remarks.append(
+                f"# The layer {record[key]!r} is not in the viewer any more: open it "
+                "again, under this name.\n"
+            )
+    return "".join(remarks) + write(record)
 
 
 def mark_as_own(layer: Labels) -> None:

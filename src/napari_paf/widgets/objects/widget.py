@@ -10,7 +10,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
 
 from napari_paf._version import __version__
-from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.common.records import KEY, with_present_names
 from napari_paf.widgets.common.running import copy_text
 from napari_paf.widgets.common.undoable import KEPT
 from napari_paf.widgets.objects.as_python import as_python
@@ -115,10 +115,18 @@ class ObjectsWidget(ObjectControls):
             "superpixels_layer": layer.name,
             "superpixels_layer_id": str(layer.unique_id),
             "seeds_layer": None if seeds is None else seeds.name,
+            "seeds_layer_id": None if seeds is None else str(seeds.unique_id),
             "whole": whole and not record.get("multiscale"),
             **{
                 name: record[name]
-                for name in ("image_layer", "channels", "model", "spacing", "device")
+                for name in (
+                    "image_layer",
+                    "image_layer_id",
+                    "channels",
+                    "model",
+                    "spacing",
+                    "device",
+                )
             },
         }
         self._begin(request, f"Objects of {layer.name}")
@@ -133,7 +141,7 @@ class ObjectsWidget(ObjectControls):
         if made is None:
             show_error(NOTHING_TO_COPY)
             return ""
-        code = as_python(made.metadata[KEY])
+        code = with_present_names(self._viewer, made.metadata[KEY], as_python)
         copy_text(code)
         return code
 

@@ -88,7 +88,8 @@ class SuperpixelFollower(SuperpixelControls):
         names = ("channels", "model", "balance", "connectivity", "device", "unique")
         values |= {name: record[name] for name in (*names, "n_segments")}
         for mask in self.mask_layer.choices:
-            if mask is None or mask.name == record["mask_layer"]:
+            wanted = record.get("mask_layer_id")
+            if mask is None or str(mask.unique_id) == wanted:
                 values["mask_layer"] = mask
         if "region" in record:
             for region in self.region.choices:

@@ -188,6 +188,7 @@ class Request:
             "balance": self.balance,
             "connectivity": self.connectivity,
             "mask_layer": None if self.mask is None else self.mask.name,
+            "mask_layer_id": None if self.mask is None else self.mask.layer_id,
             "region": None if self.box is None else self.box.name or "view",
             "outlines": None
             if self.box is None

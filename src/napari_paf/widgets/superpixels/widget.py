@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 from napari_paf.widgets.common import warmup
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.plane import mask_of
-from napari_paf.widgets.common.records import KEY, results_of
+from napari_paf.widgets.common.records import KEY, results_of, with_present_names
 from napari_paf.widgets.common.results import Source, put_superpixels
 from napari_paf.widgets.common.running import copy_text
 from napari_paf.widgets.common.undoable import KEPT
@@ -126,7 +126,8 @@ class SuperpixelsWidget(SuperpixelFollower):
         if not results:
             show_error(NOTHING_TO_COPY)
             return ""
-        code = as_python(results[-1].metadata[KEY])
+        record = results[-1].metadata[KEY]
+        code = with_present_names(self._viewer, record, as_python)
         copy_text(code)
         return code
 
