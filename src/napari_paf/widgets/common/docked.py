@@ -1,22 +1,46 @@
-"""The base of the widgets: they leave nothing behind, however they go."""
+"""The base of the widgets: they scroll, and leave nothing behind however they go."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QWidget
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QFrame,
+    QScrollArea,
+    QScrollBar,
+    QStyle,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_paf.widgets.common import preferences
 from napari_paf.widgets.common.events import Ties
 
+if TYPE_CHECKING:
+    from qtpy.QtGui import QShowEvent
+
+_WITH_WHEEL = (QAbstractSpinBox, QComboBox, QAbstractSlider)
+_LEAST_HEIGHT = 96  # pixels, of a widget that scrolls
+
 
 class DockedWidget(QWidget):
-    """A widget in napari's dock that cuts its ties when it is closed.
+    """A widget in napari's dock that scrolls, and cuts its ties when it is closed.
 
-    Subclasses keep their connections and their run in ``_ties``.
+    Subclasses put their parts into the layout ``_column``, and keep their connections
+    and their run in ``_ties``.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        parts = QWidget()
+        self._column = QVBoxLayout(parts)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(_Scrolled(parts))
         self._docked = False
         self._ties = Ties()
         self.destroyed.connect(self._ties.cut)
@@ -38,3 +62,62 @@ class DockedWidget(QWidget):
             if run is not None:
                 run.release()
             self.deleteLater()
+
+
+class _Scrolled(QScrollArea):
+    """Scrolls up and down, so that several widgets fit into the dock.
+
+    Wants as much room as its parts, but gets by with little. The wheel scrolls, and
+    changes a control on the way only if that has the focus.
+    """
+
+    def __init__(self, parts: QWidget) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        self.setWidget(parts)
+
+    def sizeHint(self) -> QSize:
+        """Say how large the parts would like to be."""
+        parts = self.widget()
+        return super().sizeHint() if parts is None else parts.sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        """Say how small the area may be: as wide as the parts, with the scroll bar."""
+        parts, style = self.widget(), self.style()
+        if parts is None or style is None:
+            return super().minimumSizeHint()
+        least = parts.minimumSizeHint()
+        bar = style.pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent, None, self)
+        width = least.width() + bar + 2 * self.frameWidth()
+        return QSize(width, min(least.height(), _LEAST_HEIGHT))
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Follow the parts in their size; keep the wheel from their controls."""
+        if event is None or watched is None:
+            return False
+        if isinstance(watched, _WITH_WHEEL) and not isinstance(watched, QScrollBar):
+            bar = self.verticalScrollBar()
+            scrolls = bar is not None and bar.maximum() > 0
+            if event.type() == QEvent.Type.Wheel and scrolls and not watched.hasFocus():
+                event.ignore()  # the area gets it then
+                return True
+            return False
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+            self._watch_controls()
+        return bool(super().eventFilter(watched, event))
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Ask for the width again: the scroll bar has its style by now."""
+        super().showEvent(event)
+        self.updateGeometry()
+
+    def _watch_controls(self) -> None:
+        parts = self.widget()
+        for kind in _WITH_WHEEL if parts is not None else ():
+            for control in parts.findChildren(kind):
+                if not isinstance(control, QScrollBar):
+                    control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)  # not by wheel
+                    control.installEventFilter(self)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import CheckBox, ComboBox, SpinBox
 from napari.layers import Image
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
 from napari_paf.widgets.common.axes import guess_axes
 from napari_paf.widgets.common.choices import ChoiceBox
@@ -99,7 +99,7 @@ class CompareControls(RunningWidget):
         curve = QHBoxLayout()
         curve.addWidget(self.curve_button)
         curve.addWidget(self.measure.native, 1)
-        layout = QVBoxLayout(self)
+        layout = self._column
         layout.addWidget(form)
         layout.addWidget(self.leaks.native)
         layout.addWidget(self._panel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import FloatSlider, SpinBox
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
 from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.form import Form, RunPanel, help_button
@@ -88,7 +88,7 @@ class ObjectControls(RunningWidget):
         tools.addWidget(self.copy_button)
         tools.addStretch()
         tools.addWidget(help_button(HELP))
-        layout = QVBoxLayout(self)
+        layout = self._column
         layout.addWidget(form)
         layout.addWidget(self._panel)
         layout.addLayout(tools)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from magicgui.widgets import CheckBox, ComboBox, SpinBox
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
 from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.docked import DockedWidget
@@ -62,7 +62,7 @@ class PainterControls(DockedWidget):
         form.add("Paint on", self.labels_layer, TOOLTIPS["labels_layer"])
         form.add("Label", self.label, TOOLTIPS["label"])
         form.add("With", self.mode, TOOLTIPS["mode"])
-        layout = QVBoxLayout(self)
+        layout = self._column
         layout.addWidget(form)
         for name in ("only_unlabelled", "protect", "slice_only"):
             box = getattr(self, name)

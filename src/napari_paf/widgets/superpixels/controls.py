@@ -8,7 +8,7 @@ from weakref import ref
 
 from magicgui.widgets import CheckBox, ComboBox, LineEdit
 from napari.layers import Shapes
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_paf.widgets.common.choices import ChoiceBox, ImageBox, MaskBox, ModelBox
 from napari_paf.widgets.common.form import Form, RunPanel, help_button
@@ -124,7 +124,7 @@ class SuperpixelControls(RunningWidget):
         tools.addWidget(self.copy_button)
         tools.addStretch()
         tools.addWidget(help_button(HELP))
-        layout = QVBoxLayout(self)
+        layout = self._column
         layout.addWidget(form)
         layout.addWidget(self.unique.native)
         layout.addLayout(options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSpinBox, LineEdit, SpinBox
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QHBoxLayout, QPushButton
 
 from napari_paf.widgets.common import warmup
 from napari_paf.widgets.common.choices import ChoiceBox, InitBox
@@ -97,7 +97,7 @@ class TrainControls(RunningWidget):
             box.tooltip = TOOLTIPS[name]
             options.addWidget(box.native)
         options.addStretch()
-        layout = QVBoxLayout(self)
+        layout = self._column
         self.setMinimumWidth(325)  # or napari's title of it would be cut
         layout.addWidget(self.pairs)
         layout.addWidget(form)
