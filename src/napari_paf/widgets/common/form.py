@@ -21,8 +21,6 @@ from qtpy.QtWidgets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from magicgui.widgets.bases import ValueWidget
 
 
@@ -104,14 +102,8 @@ class Form(QWidget):
         self._grid.addWidget(note, self._grid.rowCount(), 1)
         return note
 
-    def fold(
-        self, title: str, before: Callable[[bool], object] | None = None
-    ) -> QPushButton:
-        """Add a heading; the rows added from now on fold away under it.
-
-        `before` is called before they are shown or hidden: it can make room, so that
-        the window need not grow.
-        """
+    def fold(self, title: str) -> QPushButton:
+        """Add a heading; the rows added from now on fold away under it."""
         self._fold = QPushButton()
         self._fold.setCheckable(True)
         self._fold.setFlat(True)
@@ -123,8 +115,6 @@ class Form(QWidget):
         self._grid.addWidget(self._fold, self._grid.rowCount(), 0, 1, 2)
 
         def show(unfolded: bool) -> None:
-            if before is not None:
-                before(unfolded)
             arrow = "\u25be" if unfolded else "\u25b8"
             assert self._fold is not None
             self._fold.setText(f"{arrow} {title}")

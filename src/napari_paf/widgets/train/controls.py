@@ -76,17 +76,15 @@ class TrainControls(RunningWidget):
         form.add_beside(self.unit, TOOLTIPS["unit"])
         self.unit.native.setAccessibleName("Unit of the duration")
         form.add("Name", self.name, TOOLTIPS["name"])
-        self._more = form.fold("More settings", lambda on: self._make_room("_own", on))
+        form.fold("More settings")
         form.add("Start from", self.init, TOOLTIPS["init"])
         form.add("Learn", self.loss, TOOLTIPS["loss"])
         form.add("Device", self.device, TOOLTIPS["device"])
         form.add("Seed", self.seed, TOOLTIPS["seed"])
         form.add("Superpixels", self.n_segments, TOOLTIPS["n_segments"])
         own = Form()
-        self._own = own.fold("Your models", lambda on: self._make_room("_more", on))
+        own.fold("Your models")
         own.add_folded(self.own_models)
-        for fold in (self._more, self._own):
-            fold.toggled.connect(lambda _: self._use_room())
         tools = QHBoxLayout()
         tools.addWidget(self.copy_button)
         tools.addStretch()
@@ -106,15 +104,6 @@ class TrainControls(RunningWidget):
         layout.addWidget(own)
         layout.addLayout(tools)
         layout.addStretch()
-
-    def _make_room(self, other: str, unfolded: bool) -> None:
-        """Before a part is unfolded, shorten what a small window has no room for."""
-        if unfolded:
-            getattr(self, other).setChecked(False)
-            self.pairs.save_room(True)
-
-    def _use_room(self) -> None:
-        self.pairs.save_room(self._more.isChecked() or self._own.isChecked())
 
     def _change_unit(self, unit: str) -> None:
         wanted = self._durations[unit]

@@ -187,13 +187,6 @@ class PairsTable(QWidget):
         self._picked = False
         self.refresh()
 
-    def save_room(self, saving: bool) -> None:
-        """Show fewer rows while something else is unfolded; the others scroll."""
-        self._scroll.save_room(saving)
-        layout = self.layout()
-        assert layout is not None
-        layout.activate()  # at once, before something else takes the room
-
     def refresh(self) -> None:
         """Keep up with the layers of the viewer."""
         if self._picked:

@@ -6,7 +6,6 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import QFrame, QGridLayout, QScrollArea, QSizePolicy, QWidget
 
 _MOST_ROWS_SHOWN = 4
-_ROWS_IN_LITTLE_ROOM = 2
 
 
 class RowsArea(QScrollArea):
@@ -19,24 +18,17 @@ class RowsArea(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._n_rows = self._n_shown = 1
-        self._most = _MOST_ROWS_SHOWN
+        self._n_shown = 1
 
     def fit(self, n_rows: int) -> None:
         """Be as high as the heading and the rows, or some of them."""
-        self._n_rows = n_rows
-        self._n_shown = min(n_rows, self._most)
+        self._n_shown = min(n_rows, _MOST_ROWS_SHOWN)
         self.setVerticalScrollBarPolicy(
             Qt.ScrollBarPolicy.ScrollBarAsNeeded
             if n_rows > self._n_shown
             else Qt.ScrollBarPolicy.ScrollBarAlwaysOff
         )
         self.updateGeometry()
-
-    def save_room(self, saving: bool) -> None:
-        """Show fewer rows, or as many as usual."""
-        self._most = _ROWS_IN_LITTLE_ROOM if saving else _MOST_ROWS_SHOWN
-        self.fit(self._n_rows)
 
     def show_end(self) -> None:
         """Scroll to the last row."""
