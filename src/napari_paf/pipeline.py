@@ -21,12 +21,12 @@ from napari_paf._validation import (
 )
 from napari_paf.affinity.balance import suitable_balance
 from napari_paf.affinity.predict import predict_affinity, resolve_model
+from napari_paf.clustering._threads import check_n_threads
 from napari_paf.clustering.entropy_rate import entropy_rate_superpixels
 from napari_paf.clustering.hierarchy import (
     SuperpixelHierarchy,
     entropy_rate_hierarchy,
 )
-from napari_paf.clustering.merging import check_n_threads
 
 if TYPE_CHECKING:
     import os

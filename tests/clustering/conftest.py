@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from napari_paf.clustering import _left, _queue, _window, merging
+from napari_paf.clustering import (
+    _left,
+    _order,
+    _queue,
+    _window,
+    entropy_rate,
+    graph,
+    merging,
+)
 
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let leaves and large regions be a few pixels, and all else a few edges."""
     monkeypatch.setattr(merging, "LEAF", {2: 9, 3: 8})
+    monkeypatch.setattr(graph, "_SLAB", 40)
+    for module in (graph, entropy_rate, _order):
+        monkeypatch.setattr(module, "PIECE", 7)
     monkeypatch.setattr(merging, "PIXELS_PER_REGION", 3)
     monkeypatch.setattr(_left, "FEW", 2)
     monkeypatch.setattr(_queue, "ITEMS_PER_LOG", 2)

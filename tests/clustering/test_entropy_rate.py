@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 from decimal import Decimal, localcontext
 from pathlib import Path
 
@@ -15,8 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from skimage.measure import label as connected_parts
 
-from napari_paf import entropy_rate_superpixels, gradient_affinity
-from napari_paf.clustering import merging
+from napari_paf import (
+    entropy_rate_hierarchy,
+    entropy_rate_superpixels,
+    gradient_affinity,
+)
+from napari_paf.clustering import _threads, merging
 from napari_paf.clustering._gains import (
     LOOP_BITS,
     entropy_gain,
@@ -180,8 +185,8 @@ def test_is_the_same_without_compiling():
     code = """
 import sys; sys.path.insert(0, sys.argv[1])
 import numpy as np, naive
-from napari_paf import entropy_rate_superpixels
-from napari_paf.clustering import _left, _queue, _window, merging
+from napari_paf import entropy_rate_hierarchy, entropy_rate_superpixels
+from napari_paf.clustering import _left, _order, _queue, _window, merging
 merging.LEAF, _left.FEW = {2: 16, 3: 8}, 2
 _queue.ITEMS_PER_LOG, _window.WINDOW = 2, 9
 rng = np.random.default_rng(0)
@@ -190,6 +195,12 @@ for shape, connectivity in [((9, 11), 2), ((9, 11), 1), ((3, 4, 5), 3)]:
     labels = entropy_rate_superpixels(affinity, 5, connectivity=connectivity)
     expected = naive.greedy(affinity, 5, connectivity=connectivity)
     np.testing.assert_array_equal(labels, expected)
+    orders = []
+    for _order.PIECE in (3, 1000):
+        hierarchy = entropy_rate_hierarchy(affinity, 5, connectivity=connectivity)
+        np.testing.assert_array_equal(hierarchy.labels(5), expected)
+        orders.append(hierarchy.merge_order)
+    np.testing.assert_array_equal(*orders)
 """
     subprocess.run(
         [sys.executable, "-c", code, str(Path(__file__).parent)],
@@ -274,25 +285,34 @@ class Cancelled(Exception):
     """What a caller raises to cancel."""
 
 
-@pytest.mark.parametrize("at", [0.0, 0.2, 0.9])
-def test_progress_rises_and_cancels(small_blocks, at):
+@pytest.mark.parametrize("function", [entropy_rate_superpixels, entropy_rate_hierarchy])
+def test_progress_rises_and_cancels(small_blocks, function):
     affinity = np.random.default_rng(0).random((2, 40, 40))
-    fractions = []
+    mask = np.ones((40, 40), bool)
+    mask[:, 20] = False
+    reports = []
 
     def progress(fraction, description):
-        assert description
-        fractions.append(fraction)
-        if fraction >= at > 0:
+        reports.append((fraction, description))
+        if description == at:
             raise Cancelled
 
-    if at:
-        with pytest.raises(Cancelled):
-            entropy_rate_superpixels(affinity, 10, progress=progress)
-    else:
-        entropy_rate_superpixels(affinity, 10, progress=progress)
-        assert fractions[-1] == 1.0
+    at = None
+    function(affinity, 10, mask=mask, progress=progress)
+    fractions = [fraction for fraction, _ in reports]
     assert fractions == sorted(fractions)
-    assert all(0 <= fraction <= 1 for fraction in fractions)
+    assert 0 <= fractions[0] < 0.01
+    assert fractions[-1] == 1.0
+    phases = list(dict.fromkeys(description for _, description in reports))
+    assert len(phases) == 6
+    for number, at in enumerate(phases):
+        reports.clear()
+        n_threads = threading.active_count()
+        with pytest.raises(Cancelled):
+            function(affinity, 10, mask=mask, progress=progress)
+        assert reports[-1][1] == at
+        assert {description for _, description in reports} == {*phases[: number + 1]}
+        assert threading.active_count() == n_threads
 
 
 @pytest.mark.parametrize(
@@ -328,11 +348,11 @@ def test_wrong_arguments_are_named(change, error, message):
 
 
 def test_number_of_threads_comes_from_the_environment(monkeypatch):
-    monkeypatch.setenv(merging.THREADS_VARIABLE, "3")
-    assert merging.check_n_threads(None) == 3
-    monkeypatch.setenv(merging.THREADS_VARIABLE, "")  # as if it was not there
-    assert merging.check_n_threads(None) >= 1
-    monkeypatch.setenv(merging.THREADS_VARIABLE, "many")
+    monkeypatch.setenv(_threads.THREADS_VARIABLE, "3")
+    assert _threads.check_n_threads(None) == 3
+    monkeypatch.setenv(_threads.THREADS_VARIABLE, "")  # as if it was not there
+    assert _threads.check_n_threads(None) >= 1
+    monkeypatch.setenv(_threads.THREADS_VARIABLE, "many")
     with pytest.raises(TypeError, match="NAPARI_PAF_NUM_THREADS='many'"):
-        merging.check_n_threads(None)
-    assert merging.check_n_threads(2) == 2
+        _threads.check_n_threads(None)
+    assert _threads.check_n_threads(2) == 2

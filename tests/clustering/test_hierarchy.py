@@ -13,6 +13,9 @@ from napari_paf import (
     entropy_rate_hierarchy,
     entropy_rate_superpixels,
 )
+from napari_paf._progress import silent
+from napari_paf.clustering import _order
+from napari_paf.clustering._threads import new_pool
 from napari_paf.clustering.merging import Merges
 
 
@@ -30,11 +33,14 @@ def problem(request):
     st.lists(st.integers(0, 2**62), unique=True, min_size=1),
     st.lists(st.sampled_from([0.0, 1e-300, 0.1, 0.1 + 2**-56, 3.0]), min_size=1),
 )
-def test_merges_are_sorted_by_gain_then_number(edges, gains):
+@pytest.mark.parametrize("piece", [1, 2, 5, 1000])
+def test_merges_are_sorted_by_gain_then_number(piece, edges, gains):
     gains = [gains[at % len(gains)] for at in range(len(edges))]
     merges = Merges(np.array(edges, np.int64), np.array(gains))
     expected = sorted(edges, key=lambda edge: (-gains[edges.index(edge)], edge))
-    in_order = merges.in_order()
+    with pytest.MonkeyPatch.context() as patch, new_pool(2) as pool:
+        patch.setattr(_order, "PIECE", piece)
+        in_order = merges.in_order(pool, silent)
     assert in_order.tolist() == expected and in_order.dtype == np.int64
 
 

@@ -12,7 +12,7 @@ from npe2 import PluginManifest
 import napari_paf
 from napari_paf.affinity.model_names import models_folder
 from napari_paf.affinity.predict import check_tile_memory
-from napari_paf.clustering.merging import check_n_threads
+from napari_paf.clustering._threads import check_n_threads
 from napari_paf.widgets.common import preferences, warmup
 
 napari_settings = pytest.importorskip("napari.settings")

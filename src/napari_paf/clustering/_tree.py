@@ -44,18 +44,24 @@ def find(parent: Any, pixel: int) -> int:
 
 
 @kernel
-def count_components(weights: Any, slot_bits: int, steps: Any, parent: Any) -> int:
-    """Return into how many components all edges together join the pixels."""
-    n_components = len(parent)
-    for pixel in range(len(parent)):
+def join_neighbours(
+    weights: Any, slot_bits: int, steps: Any, parent: Any, start: int, stop: int
+) -> int:
+    """Join the pixels `start` to `stop` to all neighbours that they have an edge to.
+
+    Returns how many components that takes away. `parent`, every pixel's own number at
+    the beginning, is worked in.
+    """
+    n_joined = 0
+    for pixel in range(start, stop):
         for k in range(len(steps)):
             if weights[(pixel << slot_bits) + k] >= 0:
                 root_i = find(parent, pixel)
                 root_j = find(parent, pixel + steps[k])
                 if root_i != root_j:
                     parent[max(root_i, root_j)] = min(root_i, root_j)
-                    n_components -= 1
-    return n_components
+                    n_joined += 1
+    return n_joined
 
 
 @kernel
@@ -69,16 +75,20 @@ def find_ends(edge: Any, slot_bits: int, steps: Any, ends: Any) -> None:
 
 
 @kernel
-def grow_tree(ends: Any, root: Any, absorber: Any, when: Any) -> int:
-    """Join pairs of pixels, in order, each component named by its first pixel.
+def grow_tree(
+    ends: Any, start: int, stop: int, root: Any, absorber: Any, when: Any
+) -> int:
+    """Join the pairs of pixels from `start` to `stop`, in order.
+
+    Each component is named by its first pixel.
 
     For every pixel that ceases to be a first pixel, `absorber` tells the first
     pixel of the component that takes it in, always an earlier one, and `when`
-    the place of the pair. `root`, every pixel's own number, is worked in. Returns
-    the number of pairs that joined something.
+    the place of the pair. `root`, every pixel's own number at the beginning, is worked
+    in. Returns the number of pairs that joined something.
     """
     n_joined = 0
-    for place in range(len(ends)):
+    for place in range(start, stop):
         root_i, root_j = find(root, ends[place, 0]), find(root, ends[place, 1])
         if root_i == root_j:
             continue

@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf._offsets import Offset, edge_slices, neighbour_offsets
-from napari_paf.clustering._tree import find_ends
+from napari_paf._progress import Progress
+from napari_paf.clustering._threads import PIECE, call_each, pieces
+from napari_paf.clustering._tree import find_ends, join_neighbours
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 ABSENT = -1.0
 """Weight of an edge that leads outside the image or the mask."""
+
+_SLAB = 2**16
+"""Pixels whose edges are laid out at a time: what is worked in fits a cache."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,9 @@ class PixelGraph:
 def build_graph(
     affinity: NDArray[np.floating],
     connectivity: int,
-    mask: NDArray[np.bool_] | None = None,
+    mask: NDArray[np.bool_] | None,
+    pool: ThreadPoolExecutor,
+    report: Progress,
 ) -> PixelGraph:
     """Lay out affinities edge by edge, diagonals derived where they are missing.
 
@@ -69,8 +80,12 @@ def build_graph(
         Checked affinities: one channel per axis or one per neighbour offset.
     connectivity : int
         1 to the number of spatial axes.
-    mask : (*spatial,) ndarray of bool, optional
-        Pixels to cluster. Default: all.
+    mask : (*spatial,) ndarray of bool, or None
+        Pixels to cluster; None for all.
+    pool : ThreadPoolExecutor
+        The threads that do it.
+    report : callable
+        Called as ``report(fraction, description)``; raise from it to cancel.
 
     Returns
     -------
@@ -80,17 +95,12 @@ def build_graph(
     offsets = neighbour_offsets(len(shape), connectivity)
     derived = len(affinity) < len(offsets)
     slot_bits = (len(offsets) - 1).bit_length()
-    weights = np.full(
-        (*shape, 1 << slot_bits), ABSENT, np.float64 if derived else affinity.dtype
+    weights = np.empty(
+        (*shape, 1 << slot_bits), np.float64 if derived else affinity.dtype
     )
-    for k, offset in enumerate(offsets):
-        first, second = edge_slices(offset)
-        if k < len(affinity):
-            weights[..., k][first] = affinity[k][first]
-        else:
-            weights[..., k][first] = _diagonal_affinity(affinity, offset)
-        if mask is not None:
-            weights[..., k][first][~(mask[first] & mask[second])] = ABSENT
+    rows = pieces(shape[0], max(1, _SLAB // math.prod(shape[1:])))
+    slabs = [(affinity, offsets, mask, *slab, weights) for slab in rows]
+    call_each(pool, _fill_slab, slabs, report, "laying out edges")
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     steps = [
         sum(o * s for o, s in zip(offset, strides, strict=True)) for offset in offsets
@@ -104,6 +114,48 @@ def build_graph(
         n_inside=math.prod(shape) if mask is None else int(np.count_nonzero(mask)),
         mask=mask,
     )
+
+
+def _fill_slab(
+    affinity: NDArray[np.floating],
+    offsets: tuple[Offset, ...],
+    mask: NDArray[np.bool_] | None,
+    start: int,
+    stop: int,
+    weights: NDArray[np.floating],
+) -> None:
+    """Lay out the edges of the pixels from `start` to `stop` along the first axis."""
+    weights[start:stop] = ABSENT
+    for k, offset in enumerate(offsets):
+        # What lies within the slab and, along the offset, beside it.
+        low, high = min(offset[0], 0), max(offset[0], 0)
+        begin, end = max(start, -low), min(stop, len(weights) - high)
+        if begin >= end:
+            continue
+        needed = slice(begin + low, end + high)
+        channels = affinity[:, needed]
+        first, second = edge_slices(offset)
+        if k < len(affinity):
+            values = channels[k][first]
+        else:
+            values = _diagonal_affinity(channels, offset)
+        if mask is not None:
+            both = mask[needed][first] & mask[needed][second]
+            values = np.where(both, values, ABSENT)
+        weights[begin:end, ..., k][(slice(None), *first[1:])] = values
+
+
+def count_islands(graph: PixelGraph, report: Progress) -> int:
+    """Return the least number of superpixels: one for each part of the mask."""
+    if graph.mask is None:
+        return 1
+    parent = np.arange(graph.n_pixels, dtype=np.int32)
+    edges = (graph.weights, graph.slot_bits, graph.steps)
+    n_islands = graph.n_inside
+    for start, stop in pieces(graph.n_pixels, PIECE):
+        report(start / graph.n_pixels, "counting islands")
+        n_islands -= join_neighbours(*edges, parent, start, stop)
+    return n_islands
 
 
 def edge_ends(graph: PixelGraph, edge: NDArray[np.signedinteger]) -> NDArray[np.int32]:

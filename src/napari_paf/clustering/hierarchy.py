@@ -10,23 +10,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._files import replacing
-from napari_paf._progress import Progress
-from napari_paf._validation import check_covers_islands, check_n_segments
+from napari_paf._progress import Progress, part, silent
+from napari_paf._validation import (
+    check_affinity,
+    check_balance,
+    check_covers_islands,
+    check_n_segments,
+)
+from napari_paf.clustering._threads import check_n_threads, new_pool
 from napari_paf.clustering._tree import (
     are_neighbours,
     check_shape,
     cut_tree,
     first_leaving,
-    grow_tree,
     split_at_last,
 )
 from napari_paf.clustering.entropy_rate import (
-    check_clustering,
+    check_inside,
+    join_in_order,
     label_dtype,
-    n_islands,
+    single_pixels,
 )
-from napari_paf.clustering.graph import edge_ends
-from napari_paf.clustering.merging import check_n_threads, find_merges
+from napari_paf.clustering.graph import build_graph, count_islands, edge_ends
+from napari_paf.clustering.merging import find_merges
 
 if TYPE_CHECKING:
     import os
@@ -104,12 +110,32 @@ class SuperpixelHierarchy:
         ends = self.merge_order
         if not self.mask.ravel()[ends].all():
             raise ValueError("merge_order: a pixel lies outside the mask.")
-        self._absorber = np.arange(n_pixels, dtype=np.int32)
-        self._absorber[~self.mask.ravel()] = -1
-        self._when = np.full(n_pixels, np.iinfo(np.int32).max, np.int32)
-        root = np.arange(n_pixels, dtype=np.int32)
-        if grow_tree(ends, root, self._absorber, self._when) != len(ends):
+        if self._grow(silent) != len(ends):
             raise ValueError("merge_order: a merge joins a superpixel to itself.")
+
+    @classmethod
+    def _grown(
+        cls,
+        merge_order: NDArray[np.int32],
+        shape: tuple[int, ...],
+        mask: NDArray[np.bool_] | None,
+        n_segments: int,
+        report: Progress,
+    ) -> SuperpixelHierarchy:
+        """Return the hierarchy of merges that were just found, and are right."""
+        self = cls.__new__(cls)
+        self.shape, self.n_segments = shape, n_segments
+        self.mask = np.ones(shape, bool) if mask is None else mask.copy()
+        self.merge_order = merge_order
+        self.n_pixels = int(np.count_nonzero(self.mask))
+        self._grow(report)
+        return self
+
+    def _grow(self, report: Progress) -> int:
+        """Grow the tree of the merges; return how many joined something."""
+        inside = None if self.mask.all() else self.mask
+        self._absorber, self._when = single_pixels(self.shape, inside)
+        return join_in_order(self.merge_order, self._absorber, self._when, report)
 
     def __repr__(self) -> str:
         return (
@@ -361,7 +387,7 @@ def entropy_rate_hierarchy(
         Number of threads. Default: the environment variable
         ``NAPARI_PAF_NUM_THREADS``, or one for each core.
     progress : callable, optional
-        Called as ``progress(fraction, description)``; raise from it to cancel.
+        As in `entropy_rate_superpixels`.
 
     Returns
     -------
@@ -383,20 +409,22 @@ def entropy_rate_hierarchy(
     >>> [int(hierarchy.labels(n).max()) for n in (1, 10, 256)]
     [1, 10, 256]
     """
-    graph, n_segments, balance = check_clustering(
-        affinity, n_segments, balance, connectivity, mask
-    )
-    merges = find_merges(
-        graph,
-        n_segments,
-        balance,
-        graph.n_inside - n_islands(graph),
-        n_threads=check_n_threads(n_threads),
-        progress=progress,
-    )
-    return SuperpixelHierarchy(
-        edge_ends(graph, merges.in_order()),
-        graph.shape,
-        mask=graph.mask,
-        n_segments=n_segments,
-    )
+    array, connectivity = check_affinity(affinity, connectivity)
+    balance = check_balance(balance)
+    inside, n_segments = check_inside(mask, array.shape[1:], n_segments)
+    n_threads = check_n_threads(n_threads)
+    with new_pool(n_threads) as pool:
+        graph = build_graph(array, connectivity, inside, pool, part(progress, 0, 0.05))
+        n_islands = count_islands(graph, part(progress, 0.05, 0.06))
+        check_covers_islands(n_segments, n_islands)
+        n_wanted = graph.n_inside - n_islands
+        share = part(progress, 0.06, 0.8)
+        merges = find_merges(
+            graph, n_segments, balance, n_wanted, pool, n_threads, share
+        )
+        edge = merges.in_order(pool, part(progress, 0.8, 0.9))
+    del merges
+    report = part(progress, 0.9, 1)
+    report(0, "growing the tree")
+    ends = edge_ends(graph, edge)
+    return SuperpixelHierarchy._grown(ends, graph.shape, graph.mask, n_segments, report)

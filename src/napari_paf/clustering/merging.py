@@ -13,12 +13,9 @@ the components that had to wait in its parts, as soon as these are done.
 
 from __future__ import annotations
 
-import numbers
-import os
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,8 +33,10 @@ from napari_paf.clustering._gains import (
 )
 from napari_paf.clustering._leaves import merge_leaf
 from napari_paf.clustering._left import Left
+from napari_paf.clustering._order import sorted_edges
 from napari_paf.clustering._queue import ITEM, WIDE_ITEM
 from napari_paf.clustering._state import Forest, Problem
+from napari_paf.clustering._threads import REPORT_INTERVAL, call_each, pieces
 from napari_paf.clustering.graph import PixelGraph
 
 LEAF = {2: 40_000, 3: 70_000}
@@ -57,12 +56,6 @@ of them run side by side."""
 
 CHUNK = 16_384
 """Number of pixels that a thread prepares at a time."""
-
-REPORT_INTERVAL = 0.05
-"""Seconds between two reports of progress, and so the longest wait for a cancel."""
-
-THREADS_VARIABLE = "NAPARI_PAF_NUM_THREADS"
-"""Environment variable with the number of threads to use where none is given."""
 
 
 @dataclass(frozen=True)
@@ -91,22 +84,11 @@ class Merges:
         tied = np.sort(self.edge[self.gain == last_gain])
         return np.concatenate([before, tied[: n - len(before)]])
 
-    def in_order(self) -> NDArray[np.signedinteger]:
+    def in_order(
+        self, pool: ThreadPoolExecutor, report: Progress
+    ) -> NDArray[np.signedinteger]:
         """Return all edges in the order in which the greedy takes them."""
-        # Blocks take their edges by roughly falling gain, so that long runs are sorted:
-        # of those, the stable sort makes use.
-        order = np.argsort(-self.gain, kind="stable")
-        falling = self.gain[order]
-        same = falling[1:] == falling[:-1]
-        if not same.any():
-            return self.edge[order]
-        # Sorting by two keys takes ten times as long as sorting by one made of both.
-        run = np.append(0, np.cumsum(~same))
-        bits = int(self.edge.max()).bit_length()
-        if int(run[-1]).bit_length() + bits > 63:
-            return self.edge[np.lexsort((self.edge, -self.gain))]
-        both = np.sort((run << bits) | self.edge[order], kind="stable")
-        return (both & ((1 << bits) - 1)).astype(self.edge.dtype)
+        return sorted_edges(self.edge, self.gain, pool, report)
 
 
 def find_merges(
@@ -114,9 +96,9 @@ def find_merges(
     n_segments: int,
     balance: float,
     n_wanted: int,
-    *,
-    n_threads: int = 1,
-    progress: Progress | None = None,
+    pool: ThreadPoolExecutor,
+    n_threads: int,
+    report: Progress,
 ) -> Merges:
     """Find at least the first `n_wanted` merges of the greedy for `n_segments`.
 
@@ -131,45 +113,28 @@ def find_merges(
         How much equal sizes matter.
     n_wanted : int
         Number of merges that must be among those found, if there are so many.
-    n_threads : int, optional
-        Number of threads.
-    progress : callable, optional
-        Called as ``progress(fraction, description)``; raise from it to cancel.
+    pool : ThreadPoolExecutor
+        The threads that find them.
+    n_threads : int
+        Number of these threads.
+    report : callable
+        Called as ``report(fraction, description)``; raise from it to cancel.
 
     Returns
     -------
     merges : Merges
         A set that is closed under the greedy's order up to `n_wanted`.
     """
-    report = part(progress, 0.0, 1.0)
-    with ThreadPoolExecutor(n_threads, thread_name_prefix="napari-paf") as pool:
-        report(0.0, "measuring edges")
-        n_left = max(graph.n_inside - n_wanted, 1)
-        n_regions = graph.n_inside // PIXELS_PER_REGION
-        if 2 * n_left < n_regions:  # for fewer merges, bundling anew would not pay
-            n_left = n_regions
-        problem, forest = _set_up(graph, n_segments, balance, n_left, pool)
-        return _merge_blocks(
-            problem, forest, n_wanted, n_left, pool, n_threads, part(progress, 0.05, 1)
-        )
-
-
-def check_n_threads(n_threads: Any) -> int:
-    """Return the number of threads asked for: here, in the environment, or by cores."""
-    source = f"n_threads={n_threads!r}"
-    if n_threads is None:
-        setting = os.environ.get(THREADS_VARIABLE) or None
-        if setting is None:
-            if hasattr(os, "sched_getaffinity"):  # respects the limits of a container
-                return len(os.sched_getaffinity(0))
-            return os.cpu_count() or 1
-        source = f"{THREADS_VARIABLE}={setting!r}"
-        n_threads = int(setting) if setting.isdecimal() else setting
-    if isinstance(n_threads, bool) or not isinstance(n_threads, numbers.Integral):
-        raise TypeError(f"{source}: give a whole number of threads.")
-    if n_threads < 1:
-        raise ValueError(f"{source}: give at least 1 thread.")
-    return int(n_threads)
+    n_left = max(graph.n_inside - n_wanted, 1)
+    n_regions = graph.n_inside // PIXELS_PER_REGION
+    if 2 * n_left < n_regions:  # for fewer merges, bundling anew would not pay
+        n_left = n_regions
+    problem, forest = _set_up(
+        graph, n_segments, balance, n_left, pool, part(report, 0, 0.05)
+    )
+    return _merge_blocks(
+        problem, forest, n_wanted, n_left, pool, n_threads, part(report, 0.05, 1)
+    )
 
 
 def _set_up(
@@ -178,23 +143,26 @@ def _set_up(
     balance: float,
     n_left: int,
     pool: ThreadPoolExecutor,
+    report: Progress,
 ) -> tuple[Problem, Forest]:
     """Return the normalised problem and a forest of single pixels."""
     n_pixels, n_inside, missing = graph.n_pixels, graph.n_inside, 3 - len(graph.shape)
     edges = (graph.weights, graph.slot_bits, graph.steps)
-    loop = np.empty((n_pixels, 2))
+    loop, root = np.empty((n_pixels, 2)), np.empty(n_pixels, np.int32)
 
-    def over_pixels(function: Callable[..., Any], *arguments: Any) -> list[Any]:
+    def over_pixels(
+        number: int, function: Callable[..., Any], *arguments: Any
+    ) -> list[Any]:
         # Chunks of one size whatever the threads: their order of summing counts.
-        starts = range(0, n_pixels, CHUNK)
-        stops = [min(start + CHUNK, n_pixels) for start in starts]
-        return list(pool.map(partial(function, *arguments), starts, stops))
+        chunks = [(*arguments, *chunk) for chunk in pieces(n_pixels, CHUNK)]
+        share = part(report, number / 3, (number + 1) / 3)
+        return call_each(pool, function, chunks, share, "measuring edges")
 
     incoming = np.argsort(-graph.steps, kind="stable")
-    total = sum(over_pixels(sum_loops, *edges, incoming, loop))
+    total = sum(over_pixels(0, sum_loops, *edges, incoming, loop))
     total = total or 1.0  # all weights are zero: any scale will do
-    over_pixels(normalise_loops, loop, total)
-    largest = max(over_pixels(largest_entropy_gain, *edges, total, loop))
+    over_pixels(1, _single_pixels, loop, root, total)
+    largest = max(over_pixels(2, largest_entropy_gain, *edges, total, loop))
     size_terms = np.empty(min(n_inside, CHUNK) + 1)
     tabulate_sizes(size_terms, n_inside)
     # With two pixels there is but one merge, and no balance to gain.
@@ -215,11 +183,23 @@ def _set_up(
         depth=largest + 4.0 * trade_off / n_left,
     )
     forest = Forest(
-        root=np.full(n_pixels, -1, np.int32),
+        root=root,
         number=np.empty(n_pixels, np.int32),
         loop=loop,
     )
     return problem, forest
+
+
+def _single_pixels(
+    loop: NDArray[np.float64],
+    root: NDArray[np.int32],
+    total: float,
+    start: int,
+    stop: int,
+) -> None:
+    """Let the pixels from `start` to `stop` be components of a normalised graph."""
+    normalise_loops(loop, total, start, stop)
+    root[start:stop] = -1
 
 
 def _merge_blocks(
@@ -229,13 +209,14 @@ def _merge_blocks(
     n_left: int,
     pool: ThreadPoolExecutor,
     n_threads: int,
-    progress: Progress,
+    report: Progress,
 ) -> Merges:
     """Merge block by block: leaves first, a parent as soon as its children are done.
 
     The blocks leave `n_left` components. What is wanted beyond is merged by the whole
     image as a block once more, with its edges bundled anew.
     """
+    report(0, "merging pixels")
     n_axes = 2 if problem.shape[0] == 1 else 3
     n_pixels = int(np.prod(problem.shape))
     share = n_pixels // (SHARE_AT_WORK * max(n_threads, 2))
@@ -254,26 +235,33 @@ def _merge_blocks(
     # Not by how many there are: some may be later than is wanted.
     goes_on = n_wanted > problem.n_inside - n_left
 
-    def limit(n_wanted: int, leaves: bool) -> Limit:
-        later = _later_merges(gains[:n_merged], problem.n_inside - n_wanted, n_wanted)
-        return Limit(*later, leaves)
-
-    def submit(block: Block | None, function: Callable[..., Any], *given: Any) -> None:
+    def submit(
+        block: Block | None,
+        function: Callable[..., Any],
+        *given: Any,
+        limit: Callable[[], Limit] = lambda: NO_LIMIT,
+    ) -> None:
         pulse = np.zeros(2, np.int64)
-        future = pool.submit(function, problem, forest, *given, pulse)
+        future = pool.submit(lambda: function(problem, forest, *given, limit(), pulse))
         running[future] = (block, pulse)
 
+    def limit_after(n_wanted: int, *, leaves: bool) -> Callable[[], Limit]:
+        # Found by the thread that needs it: millions of gains are looked through.
+        done, n_left = gains[:n_merged], problem.n_inside - n_wanted
+        return lambda: Limit(*_later_merges(done, n_left, n_wanted), leaves)
+
     def submit_block(block: Block) -> None:
-        last = NO_LIMIT
+        given: dict[str, Any] = {}
         if block is whole:
-            last = limit(problem.n_inside - n_left, goes_on)
+            n_before = problem.n_inside - n_left
+            given["limit"] = limit_after(n_before, leaves=goes_on)
         if block.children:
             # In the order of the leaves, so that runs repeat themselves exactly.
             children = left.pop(block)
             parts = [children[child] for child in block.children]
-            submit(block, merge_parent, block.low, block.high, parts, last)
+            submit(block, merge_parent, block.low, block.high, parts, **given)
         else:
-            submit(block, merge_leaf, block.low, block.high, item, last)
+            submit(block, merge_leaf, block.low, block.high, item, **given)
 
     def collect() -> None:
         # In a function of its own, so that nothing keeps hold of what blocks left.
@@ -294,7 +282,8 @@ def _merge_blocks(
                     ready.append(block.parent)
             elif goes_on and len(rest.items):
                 box = (block.low, block.high)
-                submit(None, merge_parent, *box, [rest], limit(n_wanted, leaves=False))
+                last = limit_after(n_wanted, leaves=False)
+                submit(None, merge_parent, *box, [rest], limit=last)
 
     try:
         while True:
@@ -312,7 +301,7 @@ def _merge_blocks(
             collect()
             under_way = sum(int(pulse[1]) for _, pulse in running.values())
             fraction = (n_merged + under_way) / max(n_wanted, 1)
-            progress(min(fraction, 1.0), "merging pixels")
+            report(min(fraction, 1.0), "merging pixels")
     except BaseException:
         for _, pulse in running.values():
             pulse[0] = 1
