@@ -89,6 +89,17 @@ def test_the_same_model_as_in_python(files, cells, tiny, tmp_path):
     assert user_models()["my cells"].stat().st_mtime_ns > written
 
 
+def test_pixels_that_are_no_squares(files, cells, tiny):
+    options = ("--init", tiny, "--steps", 1, "--device", "cpu", "--spacing", "0.3,0.1")
+    run("train", *files, "--name", "long", *options)
+    *_, event = train_affinity(
+        [cells], init=tiny, steps=1, device="cpu", spacing=(3, 1)
+    )
+    expected = event.model.network.state_dict()
+    found = load_model("long").network.state_dict()
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
 def test_folders_colours_and_a_time(cells, tiny, tmp_path):
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
@@ -139,6 +150,8 @@ def test_ctrl_c_keeps_the_best(files, tiny, monkeypatch):
         (("--output", "x.pt"), "safetensors"),
         (("--output", "no folder/x.safetensors"), "no folder"),
         (("--name", "x", "--channel-axis", 5), "cells.png"),
+        (("--name", "x", "--spacing", "3;1"), "spacing='3;1'"),
+        (("--name", "x", "--spacing", "3,1,1"), "spacing=(3.0, 1.0, 1.0): give 2"),
     ],
 )
 def test_refusals(files, options, reason):

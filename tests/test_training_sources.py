@@ -66,6 +66,41 @@ def test_layers_with_opacity(pair: tuple, multiscale: bool) -> None:
     assert_same_sample(as_samples([layers], "pairs", None, None), image, labels)
 
 
+@pytest.mark.parametrize(
+    ("shape", "axis", "spacing"),
+    [
+        ((24, 30), None, (2.0, 1.0)),
+        ((5, 24, 30), None, (3.0, 1.0, 1.0)),
+        ((3, 24, 30), 0, (2.0, 1.0)),
+    ],
+)
+def test_sizes_of_pixels(
+    shape: tuple, axis: int | None, spacing: tuple, tmp_path: Path
+) -> None:
+    """Files and layers say them; who calls knows better."""
+    image = np.zeros(shape, np.uint8)
+    image[..., 15:] = 99
+    labels = (image if axis is None else image[0]).astype(np.uint16)
+    letters = "YX" if axis == 0 else "ZYX"[-len(shape) :]
+    metadata = {"axes": ("C" if axis == 0 else "") + letters}
+    for letter, size in zip(letters, spacing, strict=True):
+        metadata |= {f"PhysicalSize{letter}": 0.2 * size}
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, image, metadata=metadata)
+    scale = tuple(0.2 * size for size in spacing)
+    layer = Image(image, scale=(1.0,) * (len(shape) - len(scale)) + scale)
+    for given in (path, layer):
+        (sample,) = as_samples([(given, labels)], "pairs", axis, None)
+        assert sample.spacing == spacing
+        own = (7.0, *spacing[1:])
+        (sample,) = as_samples([(given, labels)], "pairs", axis, None, own)
+        assert sample.spacing == own
+    (sample,) = as_samples([(image, labels)], "pairs", axis, None)
+    assert sample.spacing == (1.0,) * len(spacing)
+    with pytest.raises(ValueError, match=r"spacing=\(1, 0\): give"):
+        as_samples([(image, labels)], "pairs", axis, None, (1, 0))
+
+
 def test_a_training_from_files(pair: tuple, tmp_path: Path) -> None:
     image, labels = pair
     iio.imwrite(tmp_path / "cells.png", image)

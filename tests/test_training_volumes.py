@@ -7,9 +7,12 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 
 from napari_paf import predict_affinity, superpixels, train_affinity
 from napari_paf._offsets import neighbour_offsets
+from napari_paf._progress import Progress
+from napari_paf.affinity._tiles import TiledNetwork
 from napari_paf.affinity.model import AffinityModel
 from napari_paf.affinity.pixel_affinity_net import (
     PixelAffinityNet,
@@ -18,8 +21,8 @@ from napari_paf.affinity.pixel_affinity_net import (
 from napari_paf.affinity.unet import AffinityUNet, UNetConfig
 from napari_paf.training.augmentation import Augmentation
 from napari_paf.training.losses import pair_weights
-from napari_paf.training.pairs import hold_out, planes_of
-from napari_paf.training.sampling import decode, draw_crop, make_sample
+from napari_paf.training.pairs import as_samples, hold_out, planes_of
+from napari_paf.training.sampling import Sample, decode, draw_crop, make_sample
 
 STILL = Augmentation(
     zoom=(1, 1), stretch=1, invert=0, gamma=(1, 1), contrast=(1, 1), blur=0, noise=0
@@ -270,3 +273,76 @@ def test_the_published_network_can_be_trained() -> None:
     )
     losses = [event.loss for event in events if event.loss == event.loss]
     assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_planes_are_stretched_as_in_a_prediction(
+    axis: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, labels = volume((17, 22, 26))
+    spacing = [0.2, 0.2, 0.2]
+    spacing[axis] = 0.62
+    (sample,) = as_samples([(image, labels)], "pairs", None, None, spacing)
+    planes = planes_of([sample])
+    seen: list[np.ndarray] = []
+    real = TiledNetwork.__call__
+
+    def record(self: TiledNetwork, stack: np.ndarray, progress: Progress) -> np.ndarray:
+        seen.extend(stack)
+        return real(self, stack, progress)
+
+    monkeypatch.setattr(TiledNetwork, "__call__", record)
+    predict_affinity(image, model=small_model(2), spacing=spacing, device="cpu")
+    shapes = [plane.codes.shape[1:] for plane in planes]
+    assert sorted(shapes) == sorted(plane.shape[1:] for plane in seen)
+    n = image.shape[axis]
+    assert sum(3 * n - 2 in shape for shape in shapes) == sum(image.shape) - n
+    assert sum(plane.share for plane in planes) == pytest.approx(1)
+    sides: dict[tuple[int, ...], float] = {}
+    for plane in planes:
+        shape = plane.labels.shape[1:]
+        sides[shape] = sides.get(shape, 0) + plane.share
+    assert list(sides.values()) == pytest.approx([1 / 3] * 3)
+
+
+def test_what_lies_between_the_pixels_of_a_stretched_plane() -> None:
+    rng = np.random.default_rng(0)
+    image, labels = rng.random((5, 7)), rng.integers(0, 9, (2, 5, 7))
+    for spacing, stretch in (((3, 1), (3, 1)), ((1, 4.2), (1, 4)), ((900, 1), (8, 1))):
+        (sample,) = as_samples([(image, labels)], "pairs", None, None, spacing)
+        (plane,) = planes_of([sample])
+        rows, columns = (
+            np.arange((n - 1) * factor + 1) / factor
+            for n, factor in zip(image.shape, stretch, strict=True)
+        )
+        nearest = np.floor(rows + 0.5).astype(int)[:, None], np.floor(columns + 0.5)
+        expected = labels[:, nearest[0], nearest[1].astype(int)]
+        np.testing.assert_array_equal(plane.labels, expected)
+        places = np.stack(np.meshgrid(rows, columns, indexing="ij"))
+        codes = map_coordinates(sample.codes[0].astype(float), places, order=1)
+        np.testing.assert_allclose(plane.codes[0], codes, atol=0.51)
+
+
+def test_a_network_for_volumes_learns_from_voxels_as_they_are() -> None:
+    image, labels = volume()
+    ends = []
+    for spacing in (None, (4, 1, 1)):
+        options = {"steps": 1, "batch": 1, "size": 16, "device": "cpu"}
+        *_, last = train_affinity(
+            [(image, labels)], init=None, spacing=spacing, **options
+        )
+        ends.append((last.loss, last.best))
+    assert ends[0] == ends[1]
+
+
+def test_validation_of_another_sort_is_refused() -> None:
+    image, labels = volume()
+    with pytest.raises(ValueError, match="validation: 2-D images, but the network"):
+        train_affinity([(image, labels)], init=None, validation=[(image[5], labels[5])])
+    four = np.stack([image[5]] * 4)
+    with pytest.raises(ValueError, match="validation: images have 4 channels"):
+        train_affinity(
+            [(image[5], labels[5])],
+            init=small_model(2),
+            validation=[Sample(make_sample(four, labels[5]).codes, labels[5][None])],
+        )

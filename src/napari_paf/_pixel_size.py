@@ -30,6 +30,17 @@ class PixelSize:
     resolution: tuple[float, float, int] | None = None
 
 
+def without_axis(
+    spacing: tuple[float, ...] | None, axis: int
+) -> tuple[float, ...] | None:
+    """Return the sizes along the axes that are left; all of them if `axis` is none."""
+    if spacing is None or not -len(spacing) <= axis < len(spacing):
+        return spacing
+    left = list(spacing)
+    del left[axis]
+    return tuple(left)
+
+
 def read_pixel_size(tif: Any, axes: str) -> PixelSize:
     """Return what ImageJ, OME or this package say, and TIFF's own resolution.
 

@@ -70,17 +70,25 @@ def test_the_same_model_as_from_a_script(open_training, cells, qtbot):
     assert all(torch.equal(found[key], expected[key]) for key in expected)
 
 
-@pytest.mark.parametrize("kind", ["grey", "stack", "colours and a stack"])
+@pytest.mark.parametrize("kind", ["grey", "stack", "colours and a stack", "long"])
 def test_copied_lines_train_the_same_model(open_training, cells, run, kind):
     image, labels = cells
     stack = np.stack([image] * 3), np.stack([labels, 0 * labels, labels])
     colours = np.stack([image] * 3, -1), labels
-    pairs = {"grey": [cells], "stack": [stack], "colours and a stack": [colours, stack]}
+    pairs = {
+        "grey": [cells],
+        "stack": [stack],
+        "colours and a stack": [colours, stack],
+        "long": [cells],  # pixels are as long as three
+    }
     viewer, widget = open_training(*pairs[kind], steps=2)
+    if kind == "long":
+        viewer.layers["cells 0"].scale = (0.3, 0.1)
     save_user_model(widget.init.value, "small")
     widget.init.value = "small"
     widget.preview.value = False
     code = widget.copy_as_python()
+    assert ("spacing=(0.3, 0.1)" in code) == (kind == "long")
     assert QApplication.clipboard().text() == code
     run(widget)
     (name,) = set(user_models()) - {"small"}

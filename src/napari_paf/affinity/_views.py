@@ -61,12 +61,19 @@ def views_of(spacing: tuple[float, ...]) -> list[View]:
     >>> views_of((5.0, 1.0, 1.0))[0]
     View(axes=(0, 1), stretch=(5, 1))
     """
-    views = []
-    for axes in itertools.combinations(range(len(spacing)), 2):
-        sizes = [spacing[axis] for axis in axes]
-        stretch = [min(round(size / min(sizes)), MOST_STRETCH) for size in sizes]
-        views.append(View(axes, (stretch[0], stretch[1])))
-    return views
+    return [
+        View(axes, stretch_of(spacing[axes[0]], spacing[axes[1]]))
+        for axes in itertools.combinations(range(len(spacing)), 2)
+    ]
+
+
+def stretch_of(row: float, column: float) -> tuple[int, int]:
+    """Return how many times longer than wide pixels of a plane are, along each axis."""
+    least = min(row, column)
+    return (
+        min(round(row / least), MOST_STRETCH),
+        min(round(column / least), MOST_STRETCH),
+    )
 
 
 def predict_by_planes(
@@ -146,7 +153,7 @@ def _predict_view(
         planes = slice(start, min(start + network.n_planes, n_planes))
         report = part(progress, planes.start / n_planes, planes.stop / n_planes)
         stack = np.stack([channel[planes] for channel in channels], axis=1)
-        stretched = network(_stretch(stack, view.stretch), report)
+        stretched = network(stretch_planes(stack, view.stretch), report)
         yield planes, _unstretch(stretched, offsets, view.stretch)
 
 
@@ -158,7 +165,7 @@ def _across_first(image: NDArray[np.float32], view: View) -> NDArray[np.float32]
     return np.moveaxis(image, across, 0)
 
 
-def _stretch(
+def stretch_planes(
     planes: NDArray[np.float32], stretch: tuple[int, int]
 ) -> NDArray[np.float32]:
     """Return planes (..., row, column) with interpolated rows and columns between."""

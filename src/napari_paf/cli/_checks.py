@@ -1,4 +1,4 @@
-"""Checks of files that a command is going to write, before it does any work."""
+"""Checks of what a command is given, before it does any work."""
 
 from __future__ import annotations
 
@@ -75,3 +75,13 @@ def _check_writable(option: str, path: Path, folder: Path) -> None:
             f"{option}={str(path)!r}: nothing can be written into "
             f"{str(folder.absolute())!r}; choose another place."
         )
+
+
+def check_numbers(argument: str, text: str) -> tuple[float, ...]:
+    """Return the numbers that a text lists, or raise."""
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"{argument}={text!r}: give numbers with commas between, such as 3,1,1."
+        ) from None

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from napari_paf.cli._checks import check_numbers
 from napari_paf.cli._console import Device, Model, plain_errors, progress_bar, say
-
-if TYPE_CHECKING:
-    from napari_paf._pixel_size import PixelSize
 
 
 @plain_errors
@@ -65,13 +63,15 @@ def segment(
         read_labels,
         write_labels,
     )
+    from napari_paf._pixel_size import without_axis
 
     check_label_path(labels, image, mask)
     source = read_image(image)
     inside = None if mask is None else read_labels(mask)
     size = source.size
     if channel_axis is not None and source.channel_axis is None:
-        size = _without_axis(size, channel_axis)
+        size = replace(size, spacing=without_axis(size.spacing, channel_axis))
+    sizes = size.spacing if spacing is None else check_numbers("spacing", spacing)
     with progress_bar() as progress:
         progress(0, "Loading PyTorch and Numba")
         from napari_paf import superpixels
@@ -84,7 +84,7 @@ def segment(
             connectivity=connectivity,
             channel_axis=source.channel_axis if channel_axis is None else channel_axis,
             mask=inside,
-            spacing=size.spacing if spacing is None else _numbers(spacing),
+            spacing=sizes,
             device=device,
             n_threads=n_threads,
             progress=progress,
@@ -92,21 +92,3 @@ def segment(
         progress(1, f"Writing {labels.name}")
         write_labels(labels, result, size)
     say(f"{n_segments} superpixels in {labels}")
-
-
-def _without_axis(size: PixelSize, axis: int) -> PixelSize:
-    """Return the size of pixels along the axes that are left."""
-    spacing = list(size.spacing or ())
-    if not -len(spacing) <= axis < len(spacing):
-        return size
-    del spacing[axis]
-    return replace(size, spacing=tuple(spacing))
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(number) for number in text.split(","))
-    except ValueError:
-        raise ValueError(
-            f"spacing={text!r}: give numbers with commas between, such as 3,1,1."
-        ) from None

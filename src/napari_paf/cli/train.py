@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_paf.cli._checks import check_free, check_free_name, check_place
+from napari_paf.cli._checks import (
+    check_free,
+    check_free_name,
+    check_numbers,
+    check_place,
+)
 from napari_paf.cli._console import Device, plain_errors, progress_bar, say
 
 if TYPE_CHECKING:
@@ -56,6 +61,13 @@ def train(
             help="Axis of the channels, from 0 or from -1. Default: as the files say."
         ),
     ] = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            help="Size of a pixel along each axis, such as '3,1,1'. Default: as the "
+            "files say."
+        ),
+    ] = None,
     loss: Annotated[
         str, typer.Option(help="'cross-entropy', 'segmentation-aware' or 'seal'.")
     ] = "cross-entropy",
@@ -81,6 +93,7 @@ def train(
     if checkpoint is not None:
         check_place("checkpoint", checkpoint)
     pairs = _pairs(images, labels)
+    sizes = None if spacing is None else check_numbers("spacing", spacing)
     if steps is not None:
         length: dict[str, Any] = {"steps": steps}
     else:
@@ -92,7 +105,7 @@ def train(
         samples: list[Sample] = []
         for image, truth in pairs:
             progress(0, f"Reading {image.name}")
-            samples += _read(image, truth, channel_axis, unlabelled)
+            samples += _read(image, truth, channel_axis, unlabelled, sizes)
         _warn_of_one_label(samples)
         events = train_affinity(
             samples,
@@ -157,12 +170,16 @@ def _pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:
 
 
 def _read(
-    image: Path, truth: Path, channel_axis: int | None, unlabelled: int | None
+    image: Path,
+    truth: Path,
+    channel_axis: int | None,
+    unlabelled: int | None,
+    spacing: tuple[float, ...] | None,
 ) -> list[Sample]:
     from napari_paf.training.pairs import as_samples
 
     try:
-        return as_samples([(image, truth)], "pairs", channel_axis, unlabelled)
+        return as_samples([(image, truth)], "pairs", channel_axis, unlabelled, spacing)
     except (OSError, TypeError, ValueError) as error:
         raise ValueError(str(error).replace("pairs[0]", image.name)) from None
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_paf._validation import check_channel_axis
+from napari_paf._pixel_size import without_axis
+from napari_paf._validation import check_channel_axis, check_spacing, proportions
+from napari_paf.affinity._views import stretch_of, stretch_planes
 from napari_paf.training.sampling import Sample, make_sample
-from napari_paf.training.sources import read_source
+from napari_paf.training.sources import Source, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +27,7 @@ def as_samples(
     argument: str,
     channel_axis: int | None,
     unlabelled: int | None,
+    spacing: Sequence[float] | None = None,
 ) -> list[Sample]:
     """Return samples for pairs of image and labels, after checking them.
 
@@ -34,7 +37,7 @@ def as_samples(
         Each an array, a file or a napari layer.
     argument : str
         What the caller calls `pairs`, for messages.
-    channel_axis, unlabelled
+    channel_axis, unlabelled, spacing
         As in `train_affinity`.
 
     Returns
@@ -104,9 +107,26 @@ def as_samples(
                 f"{image.shape[1:]} pixels with channel_axis={axis}."
             )
         labels = labels.astype(np.int64) if labels.dtype.kind == "b" else labels
-        sample = make_sample(image, labels, unlabelled=unlabelled)
+        sizes = check_spacing(spacing, ndim)
+        if spacing is None:
+            sizes = _spacing_of(source, axis, ndim)
+        sizes = proportions(sizes, image.shape[1:])
+        sample = make_sample(image, labels, unlabelled=unlabelled, spacing=sizes)
         samples.append(_labelled(sample, where))
     return samples
+
+
+def _spacing_of(
+    source: Source, channel_axis: int | None, ndim: int
+) -> tuple[float, ...]:
+    """Return the size of a pixel along each spatial axis, 1 where nobody says it."""
+    spacing = source.spacing
+    if spacing is not None and len(spacing) > ndim and channel_axis is not None:
+        spacing = without_axis(spacing, channel_axis)
+    try:
+        return check_spacing(spacing, ndim)
+    except ValueError:  # sizes that predictions do not take either
+        return (1.0,) * ndim
 
 
 def hold_out(samples: list[Sample]) -> tuple[list[Sample], list[Sample]]:
@@ -243,13 +263,30 @@ def _plane(sample: Sample, axis: int, number: int) -> Sample:
     return sample.part(*index)
 
 
+def in_proportion(plane: Sample) -> Sample:
+    """Return an image stretched as a network for images sees it in a prediction.
+
+    What lies between two pixels has the labels of the nearer one.
+    """
+    stretch = (1, 1) if plane.spacing is None else stretch_of(*plane.spacing)
+    if stretch == (1, 1):
+        return plane
+    codes = stretch_planes(plane.codes[np.newaxis].astype(np.float32), stretch)[0]
+    labels = plane.labels
+    for axis, factor in enumerate(stretch):
+        n = (labels.shape[1 + axis] - 1) * factor + 1
+        labels = labels.take((np.arange(n) + factor // 2) // factor, 1 + axis)
+    codes = np.rint(codes).astype(np.uint8)
+    return dataclasses.replace(plane, codes=codes, labels=labels, spacing=None)
+
+
 def planes_of(samples: list[Sample], most: int | None = None) -> list[Sample]:
     """Return the labelled planes of volumes as images, seen from all three sides.
 
-    That is how a network for images looks at a volume. From sides where planes are
-    thinner than `THIN` pixels it would learn little, so these are left out unless they
-    are all there is. Images stay as they are, and so does a volume of a single plane,
-    row or column.
+    That is how a network for images looks at a volume, at its true proportions. From
+    sides where planes are thinner than `THIN` of its pixels it would learn little, so
+    these are left out unless they are all there is. Images stay images, and so does a
+    volume of a single plane, row or column.
 
     Parameters
     ----------
@@ -267,11 +304,11 @@ def planes_of(samples: list[Sample], most: int | None = None) -> list[Sample]:
     images = []
     for sample in map(_as_image, samples):
         if sample.ndim == 2:
-            images.append(sample)
+            images.append(in_proportion(sample))
             continue
         shape = sample.labels.shape[1:]
-        thick = [a for a in range(3) if min(shape[:a] + shape[a + 1 :]) >= THIN]
-        sides = thick or range(3)
+        sides = [axis for axis in range(3) if _width_across(sample, axis) >= THIN]
+        sides = sides or [0, 1, 2]
         planes: list[Sample] = []
         for axis in sides:
             found = [_with_labels(_plane(sample, axis, i)) for i in range(shape[axis])]
@@ -282,10 +319,18 @@ def planes_of(samples: list[Sample], most: int | None = None) -> list[Sample]:
         n_labelled = [np.count_nonzero(_is_labelled(plane)) for plane in planes]
         whole = sum(n_labelled)
         images += [
-            dataclasses.replace(plane, share=sample.share * n / whole)
+            in_proportion(dataclasses.replace(plane, share=sample.share * n / whole))
             for plane, n in zip(planes, n_labelled, strict=True)
         ]
     return images
+
+
+def _width_across(volume: Sample, axis: int) -> int:
+    """Return how many pixels wide planes across an axis are, at true proportions."""
+    plane = _plane(volume, axis, 0)
+    stretch = (1, 1) if plane.spacing is None else stretch_of(*plane.spacing)
+    lengths = zip(plane.labels.shape[1:], stretch, strict=True)
+    return min(int(length - 1) * factor + 1 for length, factor in lengths)
 
 
 def _labelled(sample: Sample, where: str) -> Sample:

@@ -45,6 +45,8 @@ class Sample:
         As in `affinity_targets`.
     share : float
         How often crops come from this image, relative to others.
+    spacing : tuple of float, or None
+        Size of a pixel along each spatial axis; None if all are the same.
     """
 
     codes: NDArray[np.uint8]
@@ -52,6 +54,7 @@ class Sample:
     unlabelled: int | None = None
     background_weight: float = 1.0
     share: float = 1.0
+    spacing: tuple[float, ...] | None = None
 
     @property
     def ndim(self) -> int:
@@ -82,8 +85,15 @@ class Sample:
         *index : slice or int
             One for each spatial axis.
         """
+        spacing = self.spacing
+        if spacing is not None:
+            sizes = zip(spacing, index, strict=True)
+            spacing = tuple(size for size, at in sizes if isinstance(at, slice))
         return dataclasses.replace(
-            self, codes=self.codes[:, *index], labels=self.labels[:, *index]
+            self,
+            codes=self.codes[:, *index],
+            labels=self.labels[:, *index],
+            spacing=spacing,
         )
 
 
@@ -94,6 +104,7 @@ def make_sample(
     unlabelled: int | None = None,
     background_weight: float = 1.0,
     share: float = 1.0,
+    spacing: tuple[float, ...] | None = None,
 ) -> Sample:
     """Return the sample for an image and one or several label images of it.
 
@@ -102,7 +113,7 @@ def make_sample(
     image : (channel, *spatial) ndarray
         Any real dtype.
     labels : ([annotator,] *spatial) ndarray of int
-    unlabelled, background_weight, share
+    unlabelled, background_weight, share, spacing
         As in `Sample`.
     """
     # One byte per value: finer steps drown in the noise that is added later.
@@ -115,6 +126,7 @@ def make_sample(
         unlabelled,
         background_weight,
         share,
+        spacing,
     )
 
 

@@ -19,10 +19,13 @@ class Source(NamedTuple):
     data : ndarray
     channel_axis : int or None
         Axis of the channels, where the source says which.
+    spacing : tuple of float or None
+        Size of a pixel along each other axis, where the source says it.
     """
 
     data: NDArray[Any]
     channel_axis: int | None = None
+    spacing: tuple[float, ...] | None = None
 
 
 def read_source(source: Any, *, labels: bool = False) -> Source:
@@ -50,11 +53,15 @@ def read_source(source: Any, *, labels: bool = False) -> Source:
         if labels:
             return Source(read_labels(source))
         image = read_image(source)
-        return Source(image.data, image.channel_axis)
+        return Source(image.data, image.channel_axis, image.size.spacing)
     # napari's layers are known by what they have: this room does not import napari.
     if hasattr(source, "data") and hasattr(source, "multiscale"):
         data = source.data[0] if source.multiscale else source.data
         if not labels and getattr(source, "rgb", False):
-            return Source(np.asarray(data[..., :3]), -1)
-        return Source(np.asarray(data))
+            return Source(np.asarray(data[..., :3]), -1, _scale(source))
+        return Source(np.asarray(data), spacing=_scale(source))
     return Source(np.asarray(source))
+
+
+def _scale(layer: Any) -> tuple[float, ...]:
+    return tuple(abs(float(size)) for size in layer.scale)

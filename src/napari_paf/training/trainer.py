@@ -57,6 +57,7 @@ def train_affinity(
     init: str | os.PathLike[str] | AffinityModel | None = "default",
     channel_axis: int | None = None,
     unlabelled: int | None = None,
+    spacing: Sequence[float] | None = None,
     validation: Sequence[tuple[ArrayLike, ArrayLike] | Sample] | None = None,
     steps: int = 300,
     seconds: float | None = None,
@@ -94,6 +95,10 @@ def train_affinity(
         arrays are grey.
     unlabelled : int, optional
         Label of pixels that nobody has labelled. Nothing is learnt there.
+    spacing : sequence of float, optional
+        Size of a pixel along each spatial axis, in all images; only proportions matter.
+        Default: what a file or a layer says; 1 along all axes of arrays. Networks for
+        images see planes stretched to their true proportions, as in `predict_affinity`.
     validation : sequence of (image, labels), optional
         Used to choose the best model. Default: every fifth image, or from fewer
         than five images a fifth of each, if there are two labels in it. An empty
@@ -193,7 +198,7 @@ def train_affinity(
     if not isinstance(loss, str) or loss not in LOSSES:
         raise ValueError(f"loss={loss!r}: choose one of {', '.join(LOSSES)}.")
     check_checkpoint(checkpoint)
-    samples = as_samples(pairs, "pairs", channel_axis, unlabelled)
+    samples = as_samples(pairs, "pairs", channel_axis, unlabelled, spacing)
     if not samples:
         raise ValueError("pairs is empty: give at least one image with labels.")
     if init is None:
@@ -201,8 +206,11 @@ def train_affinity(
     if validation is None:
         samples, held_out = hold_out(samples)
     else:
-        held_out = as_samples(validation, "validation", channel_axis, unlabelled)
+        held_out = as_samples(
+            validation, "validation", channel_axis, unlabelled, spacing
+        )
     model = _start(init, samples, seed)
+    _check_fit(held_out, model)
     if model.config.ndim == 2:
         samples, held_out = planes_of(samples), planes_of(held_out, MOST_HELD_OUT)
     any_given, held_out = bool(held_out), for_validation(held_out, LARGEST)
@@ -269,6 +277,21 @@ def _start(init: Any, samples: list[Sample], seed: int) -> AffinityModel:
             f"have {found[0]}; use init=None to train a network for them."
         )
     return model
+
+
+def _check_fit(validation: list[Sample], model: AffinityModel) -> None:
+    """Raise unless a network can be validated on samples."""
+    n_channels = model.config.channels
+    for sample in validation:
+        if sample.ndim < model.config.ndim:
+            raise ValueError(
+                "validation: 2-D images, but the network takes volumes; give volumes."
+            )
+        if len(sample.codes) not in (1, n_channels):
+            raise ValueError(
+                f"validation: images have {len(sample.codes)} channels, the network "
+                f"takes {n_channels}; give images like those in pairs."
+            )
 
 
 def _load(init: Any) -> AffinityModel:

@@ -46,10 +46,13 @@ def as_python(request: TrainRequest, layers: Sequence[tuple[str, str]]) -> str:
     for source, (image, labels) in zip(request.sources, layers, strict=True):
         lines.append(f"    {_pair(source, image, labels, colours)},")
     lines.append("]")
+    if len({source.spacing for source in request.sources}) > 1:
+        lines.append("# Pixels have a size of their own in each image: give layers.")
     options = {
         "init": _init(request.init),
         "channel_axis": 0 if colours else None,
         "unlabelled": request.unlabelled,
+        "spacing": _spacing(request),
         **_length(request),
         "batch": request.batch,
         "size": request.size,
@@ -58,7 +61,11 @@ def as_python(request: TrainRequest, layers: Sequence[tuple[str, str]]) -> str:
         "device": request.device,
     }
     lines += ["for event in napari_paf.train_affinity(", "    pairs,"]
-    lines += [f"    {name}={value!r}," for name, value in options.items()]
+    lines += [
+        f"    {name}={value!r},"
+        for name, value in options.items()
+        if not (name == "spacing" and value is None)
+    ]
     lines += ["):", "    print(event.step, event.loss, event.validation)"]
     lines.append(f"save_user_model(event.model, {request.name!r})")
     return "\n".join(lines) + "\n"
@@ -84,6 +91,12 @@ def _init(init: Any) -> str | None:
     if init is None:
         return None
     return getattr(init, "name", None) or str(init)
+
+
+def _spacing(request: TrainRequest) -> tuple[float, float] | None:
+    """Return the size of a pixel in all images, if it is no square."""
+    row, column = request.sources[0].spacing
+    return None if row == column else (row, column)
 
 
 def _length(request: TrainRequest) -> dict[str, Any]:

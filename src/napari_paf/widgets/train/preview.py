@@ -30,6 +30,7 @@ class PreviewJob:
     data: Any
     index: tuple[int | slice, ...]
     rgb: bool
+    spacing: tuple[float, ...] | None
     n_segments: int
 
     def read(self) -> tuple[NDArray[Any], int | None]:
@@ -54,6 +55,7 @@ class PreviewJob:
             min(self.n_segments, int(np.prod(shape))),
             model=model,
             channel_axis=channel_axis,
+            spacing=self.spacing,
             device=device,
             n_threads=1,
             progress=progress,
@@ -73,7 +75,7 @@ class Preview:
             at if isinstance(at, int) else _middle(length)
             for at, length in zip(plane.index, plane.stack_shape, strict=True)
         )
-        self.job = PreviewJob(plane.data, middle, plane.rgb, n_segments)
+        self.job = PreviewJob(plane.data, middle, plane.rgb, plane.spacing, n_segments)
         self._viewer = viewer
         origin = tuple(at if isinstance(at, int) else at.start for at in middle)
         self._place = moved(placement(image), origin)

@@ -31,12 +31,20 @@ class Source:
     image: Any
     labels: Any
     rgb: bool
+    spacing: tuple[float, float] = (1.0, 1.0)  # of rows and columns
 
     @classmethod
     def of(cls, image: Image, labels: Labels) -> Source:
         """Return what layers have now; arrays may be lazy and are not read."""
         data = full_resolution(image)
-        return cls(image.name, data, full_resolution(labels), bool(image.rgb))
+        row, column = (abs(float(size)) or 1.0 for size in image.scale[-2:])
+        return cls(
+            image.name,
+            data,
+            full_resolution(labels),
+            bool(image.rgb),
+            (row, column),
+        )
 
     @property
     def n_pixels(self) -> int:
@@ -84,7 +92,7 @@ def read_samples(
     for source in sources:
         for pair in source.read(unlabelled, progress):
             try:
-                samples += as_samples([pair], "pairs", 0, unlabelled)
+                samples += as_samples([pair], "pairs", 0, unlabelled, source.spacing)
             except (TypeError, ValueError) as error:
                 said = str(error).replace("pairs[0]", f"\u201c{source.name}\u201d")
                 raise type(error)(said) from None
