@@ -25,11 +25,14 @@ from napari_paf.clustering._threads import (
 )
 from napari_paf.clustering._tree import cut_tree, grow_tree
 from napari_paf.clustering.graph import (
+    PixelGraph,
     build_graph,
     count_islands,
     edge_ends,
 )
 from napari_paf.clustering.merging import find_merges
+
+GROWING = "growing the tree"
 
 
 def entropy_rate_superpixels(
@@ -107,36 +110,67 @@ def entropy_rate_superpixels(
            [1, 1, 2, 2],
            [1, 1, 2, 2]], dtype=uint16)
     """
-    array, connectivity = check_affinity(affinity, connectivity)
-    balance = check_balance(balance)
-    inside, n_segments = check_inside(mask, array.shape[1:], n_segments)
-    n_threads = check_n_threads(n_threads)
-    with new_pool(n_threads) as pool:
-        graph = build_graph(array, connectivity, inside, pool, part(progress, 0, 0.06))
-        n_islands = count_islands(graph, part(progress, 0.06, 0.08))
-        check_covers_islands(n_segments, n_islands)
-        n_wanted = graph.n_inside - n_segments
-        share = part(progress, 0.08, 0.95)
-        merges = find_merges(
-            graph, n_segments, balance, n_wanted, pool, n_threads, share
-        )
-        share = part(progress, 0.95, 0.97)
-        (edge,) = call_each(pool, merges.first, [(n_wanted,)], share, "choosing merges")
+    graph, n_segments, ends = merged_pairs(
+        affinity,
+        n_segments,
+        balance,
+        connectivity,
+        mask,
+        n_threads,
+        part(progress, 0, 0.97),
+    )
     absorber, when = single_pixels(graph.shape, graph.mask)
-    ends = edge_ends(graph, edge)
     join_in_order(ends, absorber, when, part(progress, 0.97, 1))
     labels = np.empty(graph.n_pixels, label_dtype(n_segments))
-    cut_tree(absorber, when, n_wanted, labels)
+    cut_tree(absorber, when, len(ends), labels)
     return labels.reshape(graph.shape)
 
 
-def check_inside(
-    mask: ArrayLike | None, shape: tuple[int, ...], n_segments: Any
-) -> tuple[NDArray[np.bool_] | None, int]:
-    """Return which pixels to cluster, None for all, and their number of superpixels."""
-    inside = None if mask is None else check_mask(mask, shape)
-    n_inside = math.prod(shape) if inside is None else int(np.count_nonzero(inside))
-    return inside, check_n_segments(n_segments, n_inside)
+def merged_pairs(
+    affinity: ArrayLike,
+    n_segments: Any,
+    balance: Any,
+    connectivity: Any,
+    mask: ArrayLike | None,
+    n_threads: Any,
+    report: Progress,
+    *,
+    to_the_end: bool = False,
+) -> tuple[PixelGraph, int, NDArray[np.int32]]:
+    """Check the arguments of a clustering, and find its merges.
+
+    Returns
+    -------
+    graph : PixelGraph
+    n_segments : int
+    ends : (n_merges, 2) ndarray of int32
+        Pairs of neighbouring pixels whose superpixels are joined: those that leave
+        `n_segments`, in no particular order; or all there are until only islands are
+        left, `to_the_end`, in the order of the greedy.
+    """
+    array, connectivity = check_affinity(affinity, connectivity)
+    balance = check_balance(balance)
+    inside = None if mask is None else check_mask(mask, array.shape[1:])
+    n_inside = array[0].size if inside is None else int(np.count_nonzero(inside))
+    n_segments = check_n_segments(n_segments, n_inside)
+    n_threads = check_n_threads(n_threads)
+    merged = 0.87 if to_the_end else 0.97  # of the time
+    with new_pool(n_threads) as pool:
+        graph = build_graph(array, connectivity, inside, pool, part(report, 0, 0.06))
+        n_islands = count_islands(graph, part(report, 0.06, 0.08))
+        check_covers_islands(n_segments, n_islands)
+        n_wanted = n_inside - (n_islands if to_the_end else n_segments)
+        share = part(report, 0.08, merged)
+        merges = find_merges(
+            graph, n_segments, balance, n_wanted, pool, n_threads, share
+        )
+        share = part(report, merged, 1)
+        if to_the_end:
+            edge = merges.in_order(pool, share)
+        else:
+            wanted = [(n_wanted,)]
+            (edge,) = call_each(pool, merges.first, wanted, share, "choosing merges")
+    return graph, n_segments, edge_ends(graph, edge)
 
 
 def single_pixels(
@@ -162,9 +196,9 @@ def join_in_order(
     root = np.arange(len(absorber), dtype=np.int32)
     n_joined = 0
     for start, stop in pieces(len(ends), PIECE):
-        report(start / len(ends), "growing the tree")
+        report(start / len(ends), GROWING)
         n_joined += grow_tree(ends, start, stop, root, absorber, when)
-    report(1, "growing the tree")
+    report(1, GROWING)
     return n_joined
 
 

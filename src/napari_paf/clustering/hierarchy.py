@@ -11,13 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._files import replacing
 from napari_paf._progress import Progress, part, silent
-from napari_paf._validation import (
-    check_affinity,
-    check_balance,
-    check_covers_islands,
-    check_n_segments,
-)
-from napari_paf.clustering._threads import check_n_threads, new_pool
+from napari_paf._validation import check_covers_islands, check_n_segments
 from napari_paf.clustering._tree import (
     are_neighbours,
     check_shape,
@@ -26,13 +20,12 @@ from napari_paf.clustering._tree import (
     split_at_last,
 )
 from napari_paf.clustering.entropy_rate import (
-    check_inside,
+    GROWING,
     join_in_order,
     label_dtype,
+    merged_pairs,
     single_pixels,
 )
-from napari_paf.clustering.graph import build_graph, count_islands, edge_ends
-from napari_paf.clustering.merging import find_merges
 
 if TYPE_CHECKING:
     import os
@@ -124,6 +117,7 @@ class SuperpixelHierarchy:
     ) -> SuperpixelHierarchy:
         """Return the hierarchy of merges that were just found, and are right."""
         self = cls.__new__(cls)
+        report(0, GROWING)
         self.shape, self.n_segments = shape, n_segments
         self.mask = np.ones(shape, bool) if mask is None else mask.copy()
         self.merge_order = merge_order
@@ -409,22 +403,16 @@ def entropy_rate_hierarchy(
     >>> [int(hierarchy.labels(n).max()) for n in (1, 10, 256)]
     [1, 10, 256]
     """
-    array, connectivity = check_affinity(affinity, connectivity)
-    balance = check_balance(balance)
-    inside, n_segments = check_inside(mask, array.shape[1:], n_segments)
-    n_threads = check_n_threads(n_threads)
-    with new_pool(n_threads) as pool:
-        graph = build_graph(array, connectivity, inside, pool, part(progress, 0, 0.05))
-        n_islands = count_islands(graph, part(progress, 0.05, 0.06))
-        check_covers_islands(n_segments, n_islands)
-        n_wanted = graph.n_inside - n_islands
-        share = part(progress, 0.06, 0.8)
-        merges = find_merges(
-            graph, n_segments, balance, n_wanted, pool, n_threads, share
-        )
-        edge = merges.in_order(pool, part(progress, 0.8, 0.9))
-    del merges
-    report = part(progress, 0.9, 1)
-    report(0, "growing the tree")
-    ends = edge_ends(graph, edge)
-    return SuperpixelHierarchy._grown(ends, graph.shape, graph.mask, n_segments, report)
+    graph, n_segments, ends = merged_pairs(
+        affinity,
+        n_segments,
+        balance,
+        connectivity,
+        mask,
+        n_threads,
+        part(progress, 0, 0.9),
+        to_the_end=True,
+    )
+    return SuperpixelHierarchy._grown(
+        ends, graph.shape, graph.mask, n_segments, part(progress, 0.9, 1)
+    )
