@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from napari_paf import list_models, load_model
+from napari_paf import _baselines, list_models, load_model
 from napari_paf.affinity.model import AffinityModel
-from napari_paf.affinity.model_names import models_folder, user_models
+from napari_paf.affinity.model_names import (
+    METHODS,
+    check_no_method,
+    models_folder,
+    user_models,
+)
 from napari_paf.affinity.model_store import (
     check_free_name,
     delete_user_model,
@@ -108,6 +113,44 @@ def test_what_cannot_be_a_name(folder: Path, model: AffinityModel, name: str) ->
     with pytest.raises(ValueError, match="choose another name"):
         save_user_model(model, name)
     assert not folder.exists()
+
+
+def test_names_of_methods_are_those_that_evaluate_knows() -> None:
+    assert METHODS == ("gradient", *_baselines._SKIMAGE, *_baselines.OF_OPENCV)
+
+
+@pytest.mark.parametrize("name", [*METHODS, "Seeds", "SLIC"])
+def test_a_method_is_no_name_for_a_model(name: str) -> None:
+    with pytest.raises(ValueError, match=f"name='{name}' is a method .*; choose"):
+        check_no_method(name)
+    check_no_method(f"my {name}")
+
+
+@pytest.mark.parametrize("name", ["seeds", "SLIC", "slic-zero", "gradient"])
+def test_models_are_not_kept_under_the_name_of_a_method(
+    folder: Path, model: AffinityModel, tmp_path: Path, name: str
+) -> None:
+    path = save_user_model(model, "cells")
+    theirs = shutil.copy(path, tmp_path / f"{name}.safetensors")
+    taken = pytest.raises(ValueError, match=f"name='{name}' is a method .*; choose")
+    with taken:
+        save_user_model(model, name, overwrite=True)
+    with taken:
+        rename_user_model("cells", name)
+    with taken:
+        import_user_model(theirs)
+    with taken:
+        check_free_name(name)
+    assert list(user_models()) == ["cells"]
+    assert import_user_model(theirs, free_name(name)) == f"model {name}"
+
+
+def test_a_model_that_has_the_name_of_a_method_can_get_another(
+    folder: Path, model: AffinityModel
+) -> None:
+    shutil.copy(save_user_model(model, "cells"), folder / "seeds.safetensors")
+    rename_user_model("seeds", "my seeds")
+    assert list(user_models()) == ["cells", "my seeds"]
 
 
 def test_a_name_is_text(folder: Path, model: AffinityModel) -> None:
@@ -233,6 +276,7 @@ def test_names_and_paths(
 @pytest.mark.parametrize(
     "wish",
     ["cells", "cells [day 1].tif", "", "...", "gradient", "con", "Default", "x" * 300]
+    + ["seeds", "SLIC"]
     + ["a/b\\c", "\u00fcber-Zellen_3", "-_-", "Cells"],
 )
 def test_free_names_are_free(wish: str, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -129,6 +132,84 @@ def test_strokes_against_dense_sampling(ends: tuple[float, ...]) -> None:
         clear = (np.abs(end - p) < 0.49).all()
         if clear and (p >= 0).all() and (p < 10).all() and labels[tuple(p)]:
             assert labels[tuple(p)] in found
+
+
+@given(hnp.array_shapes(min_dims=1, max_dims=3, max_side=7), st.data())
+@settings(deadline=None)
+def test_strokes_from_or_to_outside(
+    shape: tuple[int, ...], data: st.DataObject
+) -> None:
+    """They take what lies on them, and nothing that is a pixel away."""
+    labels = np.arange(1, 1 + np.prod(shape)).reshape(shape)  # each pixel tells
+    coordinates = st.one_of(
+        st.floats(-3, 9),
+        st.floats(-3e4, 3e4),
+        st.integers(-7, 21).map(lambda half: half / 2),
+    )
+    points = st.tuples(*[coordinates] * len(shape))
+    start, stop = (np.array(data.draw(points)) for _ in range(2))
+    found = crossed(labels, start, stop)
+    way = stop - start
+    pixels = np.transpose(np.unravel_index(np.arange(labels.size), shape))
+    part = np.clip((pixels - start) @ way / max(way @ way, 1e-300), 0, 1)
+    away = np.abs(start + part[:, None] * way - pixels).max(axis=1)
+    assert (away[found - 1] < 1.01).all()
+    steps = np.ceil(np.abs(way).max()) + 1
+    # Whatever a stroke crosses in the middle is taken.
+    middle = np.abs(pixels - start - part[:, None] * way).max(axis=1) < 0.01 / steps
+    assert set(labels.ravel()[middle]) <= set(found)
+
+
+FAR = [1e9, 1e12, 1e15]
+
+
+@pytest.mark.parametrize("far", FAR)
+def test_strokes_to_far_away_points(far: float) -> None:
+    labels = np.arange(1, 101).reshape(10, 10)
+    row, diagonal = labels[2].tolist(), np.diag(labels).tolist()
+    tracemalloc.start()
+    try:
+        assert crossed(labels, (2, 3), (2, far)).tolist() == row[3:]
+        assert crossed(labels, (2, -far), (2, 3)).tolist() == row[:4]
+        assert crossed(labels, (2, -far), (2, far)).tolist() == row
+        assert crossed(labels, (4, 4), (far, far)).tolist() == diagonal[4:]
+        assert crossed(labels, (-far, -far), (far, far)).tolist() == diagonal
+        assert crossed(labels, (-far, 3), (far, far)).size == 0
+        assert crossed(labels, (far, far), (far, far)).size == 0
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100_000
+
+
+@given(st.tuples(*[st.floats(0, 9)] * 2), st.floats(0, 2 * np.pi), st.sampled_from(FAR))
+@settings(deadline=None)
+def test_far_away_points_do_not_bend_a_stroke(
+    start: tuple[float, float], angle: float, far: float
+) -> None:
+    labels = np.arange(1, 101).reshape(10, 10)
+    way = np.array([np.cos(angle), np.sin(angle)]) / 2
+    found = crossed(labels, start, start + way * far)
+    pixels = np.transpose(np.unravel_index(found - 1, labels.shape)) - start
+    assert np.abs(pixels @ [-way[1], way[0]]).max() < 0.75 / 2
+    assert (pixels @ way).min() > -0.75 / 2
+    near = crossed(labels, start, start + way * 40)
+    assert abs(len(near) - len(found)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "match"),
+    [
+        ((np.nan, 1), (0, 1), r"start=\[nan, 1.0\]: give finite numbers"),
+        ((0, 1), (0, -np.inf), r"stop=\[0.0, -inf\]: give finite numbers"),
+        ((0, 1), (0, 1e16), r"stop=\[0.0, 1e\+16\]: give finite .* up to 1e\+15"),
+        ((0, 1, 2), (0, 1), r"start of shape \(3,\): give one .* of the 2 axes"),
+        ((0, 1), 4, r"stop of shape \(\): give one number"),
+    ],
+)
+def test_ends_of_strokes_are_points(start: Any, stop: Any, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        crossed(np.ones((2, 3), int), start, stop)
 
 
 @pytest.mark.parametrize("erase", [False, True])

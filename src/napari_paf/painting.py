@@ -12,6 +12,7 @@ from skimage.draw import line_nd
 from skimage.segmentation import flood
 
 _FEW = 8  # up to an eighth of the pixels are few
+_FARTHEST = 1e15  # pixels; beyond, float64 has no tenths
 
 
 class SuperpixelPixels:
@@ -121,17 +122,64 @@ def crossed(
     labels : ndarray of int
         Superpixels.
     start, stop : sequence of float
-        Where the stroke begins and ends, in pixels; it may lie outside.
+        Where the stroke begins and ends, in pixels; it may lie outside, however far.
+
+    Raises
+    ------
+    ValueError
+        If `start` or `stop` has not one finite number for each axis of the labels.
 
     Examples
     --------
     >>> crossed(np.array([[1, 1, 2, 0, 3]]), (0, 1), (0, 4))
     array([1, 2, 3])
     """
-    line = np.array(line_nd(np.asarray(start), np.asarray(stop), endpoint=True))
+    ends = _part_inside(
+        _checked_point("start", start, labels.ndim),
+        _checked_point("stop", stop, labels.ndim),
+        labels.shape,
+    )
+    line = np.array(line_nd(*ends, endpoint=True))
     inside = np.all((line >= 0) & (line.T < labels.shape).T, axis=0)
     found = np.unique(labels[tuple(line[:, inside])])
     return np.asarray(found[found != 0])
+
+
+def _checked_point(name: str, point: ArrayLike, ndim: int) -> NDArray[np.float64]:
+    """Return a point as an array, or raise."""
+    place = np.asarray(point, np.float64)
+    if place.shape != (ndim,):
+        raise ValueError(
+            f"{name} of shape {place.shape}: give one number for each of the {ndim} "
+            "axes of the labels."
+        )
+    if not (np.abs(place) <= _FARTHEST).all():
+        raise ValueError(
+            f"{name}={place.tolist()}: give finite numbers of pixels, up to "
+            f"{_FARTHEST:g}."
+        )
+    return place
+
+
+def _part_inside(
+    start: NDArray[np.float64], stop: NDArray[np.float64], shape: tuple[int, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the ends of the part of a stroke that lies inside, or near.
+
+    However far the ends are, it is not much longer than the image.
+    """
+    way = stop - start
+    enter, leave = 0.0, 1.0
+    for at, by, length in zip(start.tolist(), way.tolist(), shape, strict=True):
+        if by:
+            near, far = sorted(((-1 - at) / by, (length - at) / by))
+            enter, leave = max(enter, near), min(leave, far)
+    if enter >= leave:  # it passes by
+        return start, start
+    return (
+        start if enter == 0 else start + enter * way,
+        stop if leave == 1 else start + leave * way,
+    )
 
 
 def paintable(

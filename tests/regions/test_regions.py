@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from fractions import Fraction
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -138,6 +139,49 @@ def test_lower_thresholds_merge_more(problem):
         assert len(pairs) == len({a for a, _ in pairs})
 
 
+hundredths = st.lists(st.integers(1, 100), min_size=1, max_size=60)
+dtypes = st.sampled_from([np.float32, np.float64])
+
+
+@given(hundredths, dtypes)
+def test_a_mean_that_equals_the_threshold_merges(hundredths, dtype):
+    n = len(hundredths)
+    labels = np.tile([1, 2], (n, 1))
+    affinity = np.zeros((2, n, 2), dtype)
+    affinity[0, :, 0] = np.array(hundredths) / 100
+    mean = float(Fraction(sum(hundredths), 100 * n))
+    assert regions.merge_regions(labels, affinity, threshold=mean).max() == 1
+    if mean < 0.99:
+        above = mean * (1 + 1e-6)
+        assert regions.merge_regions(labels, affinity, threshold=above).max() == 2
+
+
+@given(st.integers(1, 100), dtypes, st.integers(0, 2**32 - 1), st.integers(2, 3))
+def test_equal_affinities_merge_at_a_threshold_that_equals_them(k, dtype, number, ndim):
+    rng = np.random.default_rng(number)
+    labels = rng.integers(1, 30, rng.integers(1, 9, ndim))
+    affinity = np.full((ndim, *labels.shape), k / 100, dtype)
+    assert (regions.merge_regions(labels, affinity, threshold=k / 100) == 1).all()
+    seeds = np.zeros_like(labels)
+    seeds.flat[0] = 7
+    grown = regions.grow_seeds(labels, affinity, seeds, threshold=k / 100)
+    assert (grown == 7).all()
+
+
+@given(problems())
+def test_thresholds_close_to_a_mean_make_the_first_merges(problem):
+    labels, affinity, _ = problem
+    tree = regions.merge_tree(regions.region_adjacency_graph(labels, affinity))
+    steps = [1 + k * 2.0**-26 for k in range(-16, 17)]
+    close = [mean * step for mean in tree.affinity.tolist() for step in steps]
+    before = 0
+    for threshold in sorted((t for t in close if t <= 1), reverse=True):
+        n_merges = len(tree.graph.label) - len(set(tree.objects(threshold).tolist()))
+        assert before <= n_merges <= (tree.affinity >= threshold * (1 - 1e-6)).sum()
+        assert n_merges >= (tree.affinity >= threshold).sum()
+        before = n_merges
+
+
 def test_labels_may_have_gaps_and_be_large():
     labels = np.array([[2**31, 2**31, 7, 0, 9]])
     affinity = np.full((2, 1, 5), 0.8)
@@ -210,15 +254,27 @@ def test_most_pixels_decide_a_region_and_then_the_lowest_seed():
 
 
 @pytest.mark.parametrize(
-    ("seeds", "error"), [([[1.0, 0, 0]], TypeError), ([[1, 0]], ValueError)]
+    ("seeds", "error", "match"),
+    [
+        ([[1.0, 0, 0]], TypeError, "seeds of"),
+        ([[1, 0]], ValueError, "seeds of"),
+        ([[5, -3, -1]], ValueError, "seeds down to -3: give 0 for none, and labels"),
+    ],
 )
-def test_seeds_that_do_not_fit_are_told_at_once(monkeypatch, seeds, error):
+def test_seeds_that_do_not_fit_are_told_at_once(monkeypatch, seeds, error, match):
     def too_late(*args, **kwargs):
         pytest.fail("the graph was made first")
 
     monkeypatch.setattr(regions.seeds, "region_adjacency_graph", too_late)
-    with pytest.raises(error, match="seeds of"):
+    with pytest.raises(error, match=match):
         regions.grow_seeds([[1, 1, 2]], np.ones((2, 1, 3)), seeds)
+
+
+def test_seeds_below_0_are_refused_everywhere():
+    graph = regions.region_adjacency_graph([[0, 1]], np.ones((2, 1, 2)))
+    for seeds in ([[-1, 5]], [[5, -1]]):  # off the regions, and on one
+        with pytest.raises(ValueError, match="seeds down to -1"):
+            regions.seeds.seeds_of_regions(graph, [[0, 1]], seeds)
 
 
 def test_merging_can_be_cancelled():
@@ -425,6 +481,20 @@ def test_a_tree_is_asked_for_what_it_can_give(options, error, match):
         tree.paint(labels, **options)
     with pytest.raises(TypeError, match="labels of dtype float64"):
         tree.paint(labels + 0.7, 0.5)
+
+
+@pytest.mark.parametrize("dtype", [float, complex, str])
+def test_places_are_those_of_whole_numbers(dtype):
+    labels = np.array([[4, 9, 0]])
+    graph = regions.region_adjacency_graph(labels, np.ones((2, 1, 3)))
+    tree = regions.merge_tree(graph)
+    assert tree.places(labels).tolist() == [[0, 1, 2]]
+    for places in (
+        tree.places,
+        lambda labels: regions.seeds.seeds_of_regions(graph, labels, [[1, 0, 0]]),
+    ):
+        with pytest.raises(TypeError, match=r"labels of dtype .*: give whole numbers"):
+            places(labels.astype(dtype))
 
 
 @pytest.mark.parametrize("dtype", [complex, str])

@@ -20,7 +20,44 @@ SUFFIX = ".safetensors"
 FOLDER_VARIABLE = "NAPARI_PAF_MODELS"
 """Environment variable with the folder of the user's models."""
 
+METHODS = (
+    "gradient",
+    "slic",
+    "slic-zero",
+    "compact-watershed",
+    "felzenszwalb",
+    "lsc",
+    "seeds",
+)
+"""What ``napari-paf evaluate`` compares besides models, whether it can run here or not.
+
+There a model of such a name could not be meant.
+"""
+
 Folder = str | os.PathLike[str] | None
+
+
+def check_no_method(name: str) -> None:
+    """Raise if a name, in capitals or not, is that of a method without a model.
+
+    Parameters
+    ----------
+    name : str
+
+    Raises
+    ------
+    ValueError
+        If it is one of `METHODS`.
+
+    Examples
+    --------
+    >>> check_no_method("my seeds")
+    """
+    if name.casefold() in METHODS:
+        raise ValueError(
+            f"name={name!r} is a method that napari-paf evaluate compares models with; "
+            "choose another name."
+        )
 
 
 def models_folder(folder: Folder = None) -> Path:

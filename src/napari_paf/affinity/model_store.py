@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_paf.affinity.model_names import (
+    METHODS,
     SUFFIX,
     Folder,
     bundled_models,
+    check_no_method,
     find_model,
     models_folder,
     user_models,
@@ -252,7 +254,7 @@ def free_name(wish: str, *, folder: Folder = None) -> str:
     )
     stem = " ".join(kept.split()).strip("-_ ")[: LONGEST_NAME - 10]
     stem = stem.encode()[: _MOST_BYTES - 10].decode(errors="ignore").strip("-_ ")
-    if not stem or stem.casefold() in RESERVED:
+    if not stem or stem.casefold() in RESERVED.union(METHODS):
         stem = f"model {stem}".strip()
     names = {name.casefold() for name in [*bundled_models(), *user_models(folder)]}
     counted = re.fullmatch(r"(.+) (\d{1,6})", stem)
@@ -295,6 +297,7 @@ def _free_path(
     """
     if not isinstance(name, str):
         raise TypeError(f"name={name!r}: give text.")
+    check_no_method(name)
     if not (
         0 < len(name) <= LONGEST_NAME
         and all(letter.isalnum() or letter in "-_. " for letter in name)

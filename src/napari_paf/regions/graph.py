@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_paf._offsets import Offset, edge_slices, neighbour_offsets
 from napari_paf._progress import Progress, part
 from napari_paf.regions._blocks import Tally, reported
-from napari_paf.regions._places import finder
+from napari_paf.regions._places import finder, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,7 @@ def check_regions(
     labels: ArrayLike, affinity: ArrayLike, progress: Progress
 ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
     """Return labels and affinities as arrays that go together, or raise."""
-    labels, channels = np.asarray(labels), np.asarray(affinity)
-    if labels.dtype.kind not in "biu":
-        raise TypeError(f"labels of dtype {labels.dtype}: give whole numbers.")
+    labels, channels = whole_numbers(labels), np.asarray(affinity)
     if channels.dtype.kind not in "fbiu":
         raise TypeError(f"affinity of dtype {channels.dtype}: give real numbers.")
     if labels.ndim not in (2, 3):

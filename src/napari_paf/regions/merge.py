@@ -18,8 +18,15 @@ from napari_paf.regions._agglomeration import (
     of_objects,
 )
 from napari_paf.regions._blocks import blocks, reported
-from napari_paf.regions._places import finder
+from napari_paf.regions._places import finder, whole_numbers
 from napari_paf.regions.graph import RegionGraph, region_adjacency_graph
+
+ROUNDING = 2.0**-23
+"""By this share of the threshold, means may be less than it and still count as equal.
+
+Rounding affinities to float32, as they are kept, and adding up to 2**29 of them in
+float64 can take no more from a mean.
+"""
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,8 @@ class MergeTree:
         Parameters
         ----------
         threshold : float
-            Merges of at least this affinity are made.
+            Merges of at least this affinity are made; one that is less by a share
+            of up to 2**-23, the rounding of float32, counts as equal.
         min_size : int, optional
             Objects of fewer pixels then join the neighbour that they are tied to most
             strongly, the strongest ties first. Those without a neighbour stay.
@@ -78,7 +86,9 @@ class MergeTree:
         """
         threshold, min_size = check_threshold(threshold), check_min_size(min_size)
         seeds, report = self.seed, part(progress, 0, 1)
-        found = connected(len(seeds), self.pair[self.affinity >= threshold])
+        # Lowered by a share, it still rises with the threshold: lower ones merge more.
+        made = self.affinity >= threshold * (1 - ROUNDING)
+        found = connected(len(seeds), self.pair[made])
         if min_size > 1 and len(seeds):
             graph = contract(self.graph, found)
             owner = of_objects(seeds, found)
@@ -101,8 +111,13 @@ class MergeTree:
         -------
         places : ndarray of int32
             As large as `labels`; one beyond the last region where these are 0.
+
+        Raises
+        ------
+        TypeError
+            If `labels` are not whole numbers.
         """
-        labels = np.asarray(labels)
+        labels = whole_numbers(labels)
         places, places_of = np.empty(labels.shape, np.int32), finder(self.graph.label)
         for block in blocks(labels.shape):
             places[block] = places_of(labels[block])
@@ -130,9 +145,7 @@ class MergeTree:
         objects : ndarray of uint16 or uint32
             As large as `labels`; 0 where these are.
         """
-        labels = np.asarray(labels)
-        if labels.dtype.kind not in "biu":
-            raise TypeError(f"labels of dtype {labels.dtype}: give whole numbers.")
+        labels = whole_numbers(labels)
         joining, report = part(progress, 0, 0.5), part(progress, 0.5, 1)
         objects = np.append(self.objects(threshold, min_size, progress=joining), 0)
         small = objects.max() <= np.iinfo(np.uint16).max
@@ -165,7 +178,8 @@ def merge_regions(
         From 0 to 1, such as from `predict_affinity`.
     threshold : float, optional
         Merge where the mean affinity is at least this. 0 merges all that touches; with
-        the default model, 0.02 to 0.1 is right for most images.
+        the default model, 0.02 to 0.1 is right for most images. A mean that is less by
+        a share of up to 2**-23, the rounding of float32, counts as equal.
     min_size : int, optional
         Objects of fewer pixels then join the neighbour that they are tied to most
         strongly.

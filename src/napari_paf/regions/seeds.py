@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_paf._progress import Progress, part
 from napari_paf._validation import check_min_size
 from napari_paf.regions._blocks import Tally, reported
-from napari_paf.regions._places import finder
+from napari_paf.regions._places import finder, whole_numbers
 from napari_paf.regions.graph import RegionGraph, region_adjacency_graph
 from napari_paf.regions.merge import check_threshold, merge_tree
 
@@ -41,7 +41,7 @@ def grow_seeds(
         strokes will do.
         A region belongs to the seed that has most pixels in it.
     threshold : float, optional
-        Grow only over borders with at least this mean affinity.
+        Grow only over borders with at least this mean affinity, as in `merge_regions`.
     min_size : int, optional
         Objects of fewer pixels then join the neighbour that they are tied to most
         strongly, unless both have seeds.
@@ -68,7 +68,7 @@ def grow_seeds(
     array([[7, 7, 5, 5]], dtype=uint16)
     """
     threshold, min_size = check_threshold(threshold), check_min_size(min_size)
-    labels = np.asarray(labels)
+    labels = whole_numbers(labels)
     seeds = _check_seeds(seeds, labels.shape)
     graph = region_adjacency_graph(labels, affinity, progress=part(progress, 0, 0.4))
     seed = seeds_of_regions(graph, labels, seeds, part(progress, 0.4, 0.45))
@@ -86,7 +86,7 @@ def seeds_of_regions(
 
     Of seeds with as many pixels, the lowest counts.
     """
-    labels = np.asarray(labels)
+    labels = whole_numbers(labels)
     seeds = _check_seeds(seeds, labels.shape)
     pixels, places_of = Tally(), finder(graph.label)
     for block in reported(labels.shape, part(progress, 0, 1), "looking for seeds"):
@@ -108,7 +108,10 @@ def seeds_of_regions(
 
 
 def _check_seeds(seeds: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.integer]:
-    """Return seeds as an array of `shape`, or raise; values are looked at later."""
+    """Return seeds as an array of `shape`, none below 0, or raise.
+
+    Only those on regions count, so how large they are is looked at later.
+    """
     array = np.asarray(seeds)
     if array.dtype.kind not in "biu":
         raise TypeError(f"seeds of dtype {array.dtype}: give whole numbers.")
@@ -116,6 +119,10 @@ def _check_seeds(seeds: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.integer
         raise ValueError(
             f"seeds of shape {array.shape}: give one for each pixel of the labels, "
             f"{shape}."
+        )
+    if array.dtype.kind == "i" and array.min(initial=0) < 0:
+        raise ValueError(
+            f"seeds down to {array.min()}: give 0 for none, and labels over 0."
         )
     return array
 
