@@ -283,6 +283,18 @@ def test_copied_lines_make_the_same(open_objects, run, seeded, notifications):
     assert (names["objects"] == layer_of(viewer).data).all()
 
 
+def test_seeds_below_0_are_refused_before_the_network_is_asked(
+    open_objects, run, monkeypatch
+):
+    viewer, _, widget = open_objects(np.stack([squares(), squares(4)]))
+    seeds = np.zeros((2, 24, 32), np.int16)
+    seeds[0, 3, 3], seeds[0, 20, 30] = 4, -2
+    widget.seeds_layer.value = viewer.add_labels(seeds, name="marks")
+    monkeypatch.setattr(predict, "predict_affinity", lambda *_, **__: pytest.fail())
+    run(widget)
+    assert "seeds down to -2" in widget.message
+
+
 def test_copied_lines_for_a_plane_drive_the_widget(open_objects, run, qtbot):
     viewer, _, widget = open_objects(np.stack([squares(), squares(4)]))
     widget.threshold.value = 0.4

@@ -69,7 +69,7 @@ def grow_seeds(
     """
     threshold, min_size = check_threshold(threshold), check_min_size(min_size)
     labels = whole_numbers(labels)
-    seeds = _check_seeds(seeds, labels.shape)
+    seeds = check_seeds(seeds, labels.shape)
     graph = region_adjacency_graph(labels, affinity, progress=part(progress, 0, 0.4))
     seed = seeds_of_regions(graph, labels, seeds, part(progress, 0.4, 0.45))
     tree = merge_tree(graph, seed, progress=part(progress, 0.45, 0.9))
@@ -87,7 +87,7 @@ def seeds_of_regions(
     Of seeds with as many pixels, the lowest counts.
     """
     labels = whole_numbers(labels)
-    seeds = _check_seeds(seeds, labels.shape)
+    seeds = check_seeds(seeds, labels.shape)
     pixels, places_of = Tally(), finder(graph.label)
     for block in reported(labels.shape, part(progress, 0, 1), "looking for seeds"):
         region, seed = labels[block].reshape(-1), seeds[block].reshape(-1)
@@ -107,7 +107,7 @@ def seeds_of_regions(
     return seed_of
 
 
-def _check_seeds(seeds: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.integer]:
+def check_seeds(seeds: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.integer]:
     """Return seeds as an array of `shape`, none below 0, or raise.
 
     Only those on regions count, so how large they are is looked at later.

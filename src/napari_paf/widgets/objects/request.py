@@ -115,12 +115,12 @@ class ObjectsRequest:
         progress(0, "Loading PyTorch and Numba")
         from napari_paf.affinity.predict import predict_affinity
         from napari_paf.regions import merge_tree, region_adjacency_graph
-        from napari_paf.regions.seeds import seeds_of_regions
+        from napari_paf.regions.seeds import check_seeds, seeds_of_regions
 
         labels = self._read(self.labels, self.labels_index)
         seeds = None
         if self.seeds is not None:
-            seeds = self._read(self.seeds, self.seeds_index)
+            seeds = check_seeds(self._read(self.seeds, self.seeds_index), labels.shape)
         trees, places = [], []
         n_planes = self.plane.n_planes
         all_labels, all_seeds = self._by_plane(labels), self._by_plane(seeds)
