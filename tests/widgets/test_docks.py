@@ -87,8 +87,19 @@ def test_the_wheel_scrolls_and_leaves_controls_alone(docked):
     assert area.verticalScrollBar().value() > 0
 
 
-def test_the_wheel_changes_controls_where_nothing_scrolls(docked):
+def test_the_wheel_changes_the_control_with_the_focus(docked, qtbot):
     _, (superpixels,) = docked(["Superpixels"])
-    before = superpixels.n_segments.value
-    turn_wheel(superpixels.n_segments.native)
+    before, native = superpixels.n_segments.value, superpixels.n_segments.native
+    assert not turn_wheel(native)
+    assert superpixels.n_segments.value == before
+    native.activateWindow()
+    native.setFocus()
+    qtbot.waitUntil(native.hasFocus)
+    turn_wheel(native)
     assert superpixels.n_segments.value < before
+
+
+def test_widgets_share_the_height(docked, qtbot):
+    _, widgets = docked(["Superpixels", "Superpixel painter"])
+    for widget in widgets:
+        qtbot.waitUntil(lambda w=widget: w.height() > 0.7 * w.sizeHint().height())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.common.undoable import KEPT
 
 NAME = "image 0 superpixels"
@@ -138,6 +139,27 @@ def test_an_image_of_another_shape(divided, run, edited):
         np.testing.assert_array_equal(layer.data, before)
     else:
         assert layer.data.shape == (30, 34)
+
+
+def test_a_smaller_part_after_two_runs(open_widget, run):
+    image = np.random.default_rng(2).integers(0, 255, (40, 50), dtype=np.uint8)
+    viewer, widget = open_widget(image)
+    widget.model.value = "gradient"
+    shapes = viewer.add_shapes([rectangle(2, 3, 30, 40)], name="cells")
+    widget.region.value = shapes
+    for n_segments in (12, 9):
+        widget.n_segments.value = n_segments
+        widget.balance.value = n_segments / 100
+        run(widget, timeout=120_000)
+    shapes.data = [rectangle(20, 10, 35, 30)]
+    widget._update()
+    run(widget, timeout=120_000)
+    (layer,) = [x for x in viewer.layers if NAME in x.name]
+    np.testing.assert_array_equal(layer.translate, (20, 10))
+    assert layer.metadata[KEY]["window"] == [[0, 20, 36], [1, 10, 31]]
+    before = layer.data.copy()
+    layer.undo()  # nothing: the steps before were of another part
+    np.testing.assert_array_equal(layer.data, before)
 
 
 @pytest.mark.parametrize("part", [False, True])

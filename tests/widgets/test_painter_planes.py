@@ -12,7 +12,14 @@ from napari_paf.painting import SuperpixelPixels
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.painter.hover import NAME
 from napari_paf.widgets.painter.refining import NO_HIERARCHY, OTHER_PLANE
-from napari_paf.widgets.painter.target import HIDDEN, NOT_ACTIVE, REMOVED, Target
+from napari_paf.widgets.painter.target import (
+    HIDDEN,
+    NOT_ACTIVE,
+    ONLY_2D,
+    OTHER_TOOL,
+    REMOVED,
+    Target,
+)
 
 
 def named(box, name):
@@ -276,16 +283,30 @@ def test_what_keeps_the_painter_from_painting(painter_of):
     painter.on.setChecked(False)
     painter.on.setChecked(True)
     assert painter.message == HIDDEN.format(name="one objects")
+    viewer.layers["one superpixels"].name = "two superpixels"
+    assert painter.message == HIDDEN.format(name="one objects")
+    target.name = "objects"
+    assert painter.message == HIDDEN.format(name="objects")
     target.visible = True
     assert painter.message == ""
     assert painter._paints()
+    target.mode = "paint"
+    assert painter.message == OTHER_TOOL
+    viewer.dims.ndisplay = 3
+    viewer.layers.selection.active = None
+    assert painter.message == ONLY_2D
+    viewer.layers.selection.active = target
+    viewer.dims.ndisplay = 2
+    assert painter.message == OTHER_TOOL
+    target.mode = "pan_zoom"
+    assert painter.message == ""
     viewer.layers.remove(target)
     assert not painter.on.isChecked()
     assert painter.on.text() == "Paint"
     assert painter.message == REMOVED
     painter.on.setChecked(True)
     assert painter._paints()
-    assert painter.labels_layer.value is unwrap(viewer.layers["one objects"])
+    assert painter.labels_layer.value is unwrap(viewer.layers["two objects"])
 
 
 def test_the_layer_under_the_cursor_is_nobodys_choice(painter_of, qtbot):
@@ -294,6 +315,9 @@ def test_the_layer_under_the_cursor_is_nobodys_choice(painter_of, qtbot):
         viewer.window.add_plugin_dock_widget("napari-paf", name)[1]
         for name in ("Superpixels", "Objects", "Compare with ground truth")
     ]
+    _, train = viewer.window.add_plugin_dock_widget(
+        "napari-paf", "Train affinity model"
+    )
     viewer.add_image(np.zeros((20, 24), np.uint8), name="one")
     painter.on.setChecked(True)
     painter._move(viewer, SimpleNamespace(position=(2, 2)))
@@ -306,6 +330,7 @@ def test_the_layer_under_the_cursor_is_nobodys_choice(painter_of, qtbot):
         compare.truth_layer,
         painter.labels_layer,
         painter.superpixels_layer,
+        train.pairs.boxes[0][1],
     ):
         names = [layer.name for layer in box.choices if layer is not None]
         assert "one objects" in names

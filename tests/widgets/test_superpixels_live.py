@@ -9,11 +9,12 @@ import pytest
 
 from napari_paf import superpixel_hierarchy
 from napari_paf.widgets.common.layers import unwrap
+from napari_paf.widgets.common.undoable import replace_data
 from napari_paf.widgets.superpixels import hierarchies
 from napari_paf.widgets.superpixels.as_python import as_python
 from napari_paf.widgets.superpixels.hierarchies import is_as_made
 from napari_paf.widgets.superpixels.live import EDITED
-from napari_paf.widgets.superpixels.texts import NEEDS_RUN
+from napari_paf.widgets.superpixels.texts import NEEDS_RUN, UNDONE
 from napari_paf.widgets.superpixels.widget import SuperpixelsWidget
 
 
@@ -89,9 +90,11 @@ def test_undo_and_redo_bring_back_the_record_and_the_slider(
     widget.n_segments.value = 7
     qtbot.waitUntil(lambda: layer.data.max() == 7)
     assert layer.metadata["napari_paf"]["hierarchy_n_segments"] == 200
-    layer.redo()  # the slider has dropped the history, as napari does
+    drawn = layer.data.copy()
+    layer.redo()  # the slider has emptied the history
     layer.undo()
     assert layer.metadata["napari_paf"]["n_segments"] == 7
+    np.testing.assert_array_equal(layer.data, drawn)
 
 
 def test_undo_of_strokes_after_a_run(open_widget, computing, run, grey):
@@ -133,6 +136,104 @@ def test_undo_in_one_plane_of_a_stack(open_widget, computing, run, qtbot):
     assert layer.metadata["napari_paf"] == record
 
 
+def test_undo_of_a_hidden_layer(open_widget, computing, run, grey, qtbot):
+    viewer, widget = open_widget(grey)
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    code = widget.copy_as_python()
+    widget.balance.value = 0.2
+    widget.n_segments.value = 20
+    run(widget)
+    layer.visible = False
+    layer.undo()
+    assert widget.copy_as_python() == code
+    layer.redo()
+    widget.balance.value = 0.3
+    widget.n_segments.value = 30
+    run(widget)
+    layer.undo()
+    layer.visible = True
+    assert layer.data.max() == layer.metadata["napari_paf"]["n_segments"] == 20
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_undo_to_what_was_made_of_other_pixels(
+    open_widget, computing, run, grey, qtbot, masked
+):
+    viewer, widget = open_widget(grey)
+    if masked:
+        mask = np.ones(grey.shape, np.uint8)
+        widget.mask_layer.value = unwrap(viewer.add_labels(mask, name="mask"))
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    if masked:
+        viewer.layers["mask"].data_setitem((np.arange(9), np.arange(9)), 0)
+    else:
+        viewer.layers["image 0"].data = grey[::-1].copy()
+    widget.balance.value = 0.2
+    run(widget)
+    widget.balance.value = None
+    layer.undo()
+    before = layer.data.copy()
+    widget.n_segments.value = 20
+    qtbot.waitUntil(lambda: widget.message == NEEDS_RUN)
+    np.testing.assert_array_equal(layer.data, before)
+
+
+def test_undo_where_somebody_took_the_record_away(
+    open_widget, computing, run, grey, qtbot
+):
+    viewer, widget = open_widget(grey)
+    for balance in (0.1, 0.2):
+        widget.balance.value = balance
+        widget.n_segments.value = round(1000 * balance)
+        run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    layer.metadata = {"of": "others"}
+    layer.undo()
+    assert layer.metadata == {"of": "others"}
+    widget.n_segments.value = 20
+    qtbot.waitUntil(lambda: widget.message == NEEDS_RUN)
+    assert layer.data.max() == 100
+
+
+def test_settings_loaded_from_an_earlier_result(
+    open_widget, computing, run, grey, qtbot
+):
+    viewer, widget = open_widget(grey)
+    widget.keep_previous.value = True
+    for n_segments in (50, 80):
+        widget.n_segments.value = n_segments
+        run(widget)
+    first, second = (x for x in viewer.layers if "superpixels" in x.name)
+    widget.load(first)
+    qtbot.waitUntil(lambda: not widget._redraw.isActive())
+    assert (first.data.max(), second.data.max()) == (50, 80)
+    widget.n_segments.value = 20
+    qtbot.waitUntil(lambda: first.data.max() == 20)
+    assert second.data.max() == 80
+
+
+def test_undo_is_told(open_widget, computing, run, grey, qtbot):
+    viewer, widget = open_widget(grey)
+    _, compare = viewer.window.add_plugin_dock_widget(
+        "napari-paf", "Compare with ground truth"
+    )
+    _, objects = viewer.window.add_plugin_dock_widget("napari-paf", "Objects")
+    for n_segments, balance in ((50, 0.1), (80, 0.2)):
+        widget.balance.value = balance
+        widget.n_segments.value = n_segments
+        run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    compare._changed, objects._changed = "", False
+    layer.undo()
+    assert widget.message == UNDONE.format(50)
+    assert compare._changed == layer.name
+    assert objects._changed
+    layer.redo()
+    assert widget.message == UNDONE.format(80)
+
+
 def test_two_widgets_on_one_layer(open_widget, computing, run, grey, qtbot):
     viewer, widget = open_widget(grey)
     other = SuperpixelsWidget(unwrap(viewer))
@@ -170,17 +271,18 @@ def test_two_widgets_with_other_masks(open_widget, computing, run, grey, qtbot):
 
 
 def test_hierarchies_that_cannot_come_back_are_let_go(
-    open_widget, computing, run, grey
+    open_widget, computing, run, grey, monkeypatch
 ):
     viewer, widget = open_widget(grey)
     layer = None
+    monkeypatch.setattr(hierarchies, "_MOST_PIXELS", 4 * grey.size)
     for n_segments in range(2, 12):
         widget.balance.value = 0.1 * n_segments
         widget.n_segments.value = n_segments
         run(widget)
         layer = unwrap(viewer.layers["image 0 superpixels"])
-    assert len(hierarchies._known[layer]) == hierarchies._MOST_RUNS
-    layer.data = layer.data.copy()  # drops the history
+    assert len(hierarchies._known[layer]) == 5  # and the one that is shown
+    replace_data(layer, layer.data)
     widget.balance.value = 0
     widget.n_segments.value = 20
     run(widget)

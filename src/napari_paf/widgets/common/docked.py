@@ -9,7 +9,9 @@ from qtpy.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
     QComboBox,
+    QDockWidget,
     QFrame,
+    QMainWindow,
     QScrollArea,
     QScrollBar,
     QStyle,
@@ -41,19 +43,41 @@ class DockedWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(_Scrolled(parts))
-        self._docked = False
+        self._docked = self._seen = False
         self._ties = Ties()
         self.destroyed.connect(self._ties.cut)
         preferences.follow()
 
     def event(self, event: QEvent | None) -> bool:
-        """Notice when napari takes the widget out of its dock for good."""
+        """Notice when the widget is first shown, and leaves its dock for good."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 self._docked = True
             elif self._docked:
                 QTimer.singleShot(0, self._leave)
+        if event is not None and event.type() == QEvent.Type.Show and not self._seen:
+            self._seen = True
+            QTimer.singleShot(0, self._share_room)
         return bool(super().event(event))
+
+    def _share_room(self) -> None:
+        """Give each of the widgets in one dock area its share of the height.
+
+        Qt gives the newest one all it wants, and hardly anything to the others.
+        """
+        window, own = self.window(), _dock_of(self)
+        if not isinstance(window, QMainWindow) or own is None:
+            return
+        docks = {}
+        for widget in window.findChildren(DockedWidget):
+            dock = _dock_of(widget)
+            if dock is not None and dock.isVisible() and not dock.isFloating():
+                if window.dockWidgetArea(dock) == window.dockWidgetArea(own):
+                    docks[dock] = dock.sizeHint().height()
+        if own in docks and len(docks) > 1:
+            window.resizeDocks(
+                list(docks), list(docks.values()), Qt.Orientation.Vertical
+            )
 
     def _leave(self) -> None:
         if self.parent() is None:
@@ -64,11 +88,18 @@ class DockedWidget(QWidget):
             self.deleteLater()
 
 
+def _dock_of(widget: QWidget) -> QDockWidget | None:
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, QDockWidget):
+        parent = parent.parentWidget()
+    return parent
+
+
 class _Scrolled(QScrollArea):
     """Scrolls up and down, so that several widgets fit into the dock.
 
     Wants as much room as its parts, but gets by with little. The wheel scrolls, and
-    changes a control on the way only if that has the focus.
+    changes a control only if that has the focus.
     """
 
     def __init__(self, parts: QWidget) -> None:
@@ -98,9 +129,7 @@ class _Scrolled(QScrollArea):
         if event is None or watched is None:
             return False
         if isinstance(watched, _WITH_WHEEL) and not isinstance(watched, QScrollBar):
-            bar = self.verticalScrollBar()
-            scrolls = bar is not None and bar.maximum() > 0
-            if event.type() == QEvent.Type.Wheel and scrolls and not watched.hasFocus():
+            if event.type() == QEvent.Type.Wheel and not watched.hasFocus():
                 event.ignore()  # the area gets it then
                 return True
             return False

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari import Viewer
-    from napari.layers import Image
 
 KEY = "napari_paf"  # in layer.metadata
 
@@ -80,18 +79,6 @@ def is_a_copy(layer: Labels) -> bool:
     """Return whether the user has duplicated a result: a copy is never written to."""
     own = str(layer.unique_id)
     return bool(layer.metadata[KEY].get("layer_id", own) != own)
-
-
-def results_of(viewer: Viewer, image: Image) -> list[Labels]:
-    """Return the layers made from an image layer, without copies, the newest last."""
-    own = [
-        layer
-        for layer in viewer.layers
-        if isinstance(layer, Labels)
-        and record_of(layer).get("image_layer_id") == str(image.unique_id)
-        and not is_a_copy(unwrap(layer))
-    ]
-    return sorted(own, key=lambda layer: str(layer.metadata[KEY].get("finished")))
 
 
 def axes_across(superpixels: Labels) -> tuple[int, ...]:

@@ -10,9 +10,14 @@ import numpy as np
 from napari.layers import Labels
 
 from napari_paf.widgets.common.layers import at_level, moved, placement, unwrap
-from napari_paf.widgets.common.records import KEY, mark_as_own, results_of
+from napari_paf.widgets.common.records import KEY, is_a_copy, mark_as_own, record_of
 from napari_paf.widgets.common.targets import find_target, fits_in_memory
-from napari_paf.widgets.common.undoable import can_undo, write_labels
+from napari_paf.widgets.common.undoable import (
+    can_undo,
+    follow_undo,
+    replace_data,
+    write_labels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +75,18 @@ class Placed(NamedTuple):
     kept: bool
 
 
+def results_of(viewer: Viewer, image: Image) -> list[Labels]:
+    """Return the layers made from an image layer, without copies, the newest last."""
+    own = []
+    for layer in map(unwrap, viewer.layers):
+        if isinstance(layer, Labels):
+            follow_undo(layer)
+            made = record_of(layer).get("image_layer_id") == str(image.unique_id)
+            if made and not is_a_copy(layer):
+                own.append(layer)
+    return sorted(own, key=lambda layer: str(layer.metadata[KEY].get("finished")))
+
+
 def put_superpixels(
     viewer: Viewer,
     source: Source,
@@ -124,7 +141,8 @@ def put_superpixels(
         data, place = _as_a_layer(plane, superpixels, place)
         target = _add_layer(viewer, source, data, record, place, outlines)
     elif region is None:
-        target.data, place = _as_a_layer(plane, superpixels, place)
+        data, place = _as_a_layer(plane, superpixels, place)
+        replace_data(target, data)
         target.metadata = {**target.metadata, KEY: record}
         _move(target, place)
     else:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
+from qtpy.QtCore import QObject, Signal
 
-from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.common.records import KEY, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,17 +52,18 @@ def write_labels(
     -----
     Must be called in the window's thread.
     """
+    follow_undo(target)
     view = target.data[region]
     if not _fits_in(target, labels):
         data = target.data.astype(labels.dtype)
         data[region] = labels
-        target.data = data
+        replace_data(target, data)
     else:
         changed = view != labels
         n_changed = int(np.count_nonzero(changed))
         if n_changed > _MOST_PIXELS_TO_UNDO:
             view[...] = labels
-            target.data = target.data  # tells napari; drops the history
+            replace_data(target, target.data)
         elif n_changed:
             where = iter(np.nonzero(changed))
             indices = tuple(
@@ -73,6 +75,31 @@ def write_labels(
             _histories[target].note(_Step.of(target, indices, labels[changed]))
             target.data_setitem(indices, labels[changed])
     target.metadata = {**target.metadata, KEY: record}
+
+
+def replace_data(layer: Labels, data: NDArray[Any]) -> None:
+    """Give a layer other labels, and empty its undo history, which is about the old.
+
+    They may be its own array, written to already: then this tells napari.
+    """
+    history = _histories.get(layer)
+    if history is not None:
+        history.forget()
+    # napari keeps the steps and would write their pixels into the new labels. Its
+    # public way to drop them, making the layer not editable, puts away the user's tool.
+    if hasattr(layer, "_reset_history"):
+        layer._reset_history()
+    layer.data = data
+
+
+def follow_undo(layer: Labels) -> None:
+    """Bring the record of a layer up to date with what undo and redo have done.
+
+    That happens by itself when the layer is drawn; a hidden one is not.
+    """
+    history = _histories.get(layer)
+    if history is not None:
+        history.follow()
 
 
 def records_to_come_back(layer: Labels) -> Iterable[dict[str, Any]]:
@@ -109,7 +136,7 @@ class _Step:
         every = -(-labels.size // _SAMPLE)
         places = tuple(along[::every].copy() for along in indices)
         before = layer.data[places].copy()
-        return cls(places, before, labels[::every].copy(), layer.metadata[KEY])
+        return cls(places, before, labels[::every].copy(), record_of(layer))
 
 
 class _History:
@@ -124,36 +151,52 @@ class _History:
         self._layer = ref(layer)
         self.steps: list[_Step] = []
         self._n_done = 0
-        layer.events.set_data.connect(self._on_drawn)
-        layer.events.data.connect(self._on_replaced)
+        self._shape = layer.data.shape
+        layer.events.set_data.connect(self.follow)
 
     def note(self, step: _Step) -> None:
         """Take note of a step that is about to be made."""
         self.steps[self._n_done :] = [step]  # what was undone cannot be redone
         self._n_done += 1
 
-    def _on_drawn(self, event: Any) -> None:
+    def forget(self) -> None:
+        """Forget all steps."""
+        self.steps.clear()
+        self._n_done = 0
+
+    def follow(self, event: Any = None) -> None:
+        """Bring the record up to date with what undo and redo have done."""
         layer = self._layer()
-        if layer is None:
+        if layer is None or not self.steps:
             return
-        data, steps = layer.data, self.steps
+        if layer.data.shape != self._shape:  # napari draws before it tells
+            self.forget()
+            self._shape = layer.data.shape
+            return
+        data, steps, before = layer.data, self.steps, self._n_done
         while self._n_done > 0 and _holds(data, steps[self._n_done - 1], "before"):
             self._n_done -= 1
             self._exchange(layer, steps[self._n_done])
         while self._n_done < len(steps) and _holds(data, steps[self._n_done], "after"):
             self._exchange(layer, steps[self._n_done])
             self._n_done += 1
+        if self._n_done != before:
+            news.undone.emit(layer)
 
     def _exchange(self, layer: Labels, step: _Step) -> None:
+        if KEY not in layer.metadata:  # somebody has taken it away
+            return
         record, step.record = step.record, layer.metadata[KEY]
         layer.metadata = {**layer.metadata, KEY: record}
 
-    def _on_replaced(self, event: Any) -> None:
-        """Forget what was done to an array that is another one now, as napari does."""
-        self.steps.clear()
-        self._n_done = 0
+
+class _News(QObject):
+    """Tells of runs that were undone or redone; napari tells of neither."""
+
+    undone = Signal(object)  # the layer
 
 
+news = _News()
 _histories: WeakKeyDictionary[Labels, _History] = WeakKeyDictionary()
 
 

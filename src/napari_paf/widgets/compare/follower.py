@@ -10,6 +10,7 @@ from qtpy.QtCore import QTimer
 from napari_paf.widgets.common.axes import guess_axes
 from napari_paf.widgets.common.plane import plane_in_view
 from napari_paf.widgets.common.records import labels_in, record_of
+from napari_paf.widgets.common.undoable import news
 from napari_paf.widgets.compare.controls import CompareControls
 from napari_paf.widgets.compare.layers import (
     guess_labels,
@@ -61,6 +62,7 @@ class CompareFollower(CompareControls):
         self._recheck.timeout.connect(self._update)
 
     def _follow(self) -> None:
+        self._ties.viewer.connect(news.undone, self._on_undone)
         events = self._viewer.layers.events
         for name in ("inserted", "removed", "reordered"):
             self._ties.viewer.connect(getattr(events, name), self._refresh_layers)
@@ -139,6 +141,11 @@ class CompareFollower(CompareControls):
         if self.image_layer.value is not None:
             self._ties.layers.connect(self.image_layer.value.events.data, self._on_data)
         self._update()
+
+    def _on_undone(self, layer: Labels) -> None:
+        if any(layer is x for x in (*self.labels_layer.value, *self.truth_layer.value)):
+            self._changed = layer.name
+            self._recheck.start(0)
 
     def _on_data(self, event: Any = None) -> None:
         self._changed = str(getattr(event.source, "name", ""))

@@ -9,8 +9,8 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_paf.widgets.common.layers import placement, unwrap
-from napari_paf.widgets.common.records import KEY, is_a_copy, mark_as_own
-from napari_paf.widgets.common.undoable import can_undo, write_labels
+from napari_paf.widgets.common.records import KEY, is_a_copy, mark_as_own, record_of
+from napari_paf.widgets.common.undoable import can_undo, follow_undo, write_labels
 
 if TYPE_CHECKING:
     from weakref import ref
@@ -75,15 +75,17 @@ class Origin:
 def objects_of(viewer: Viewer, key: str) -> Labels | None:
     """Return the layer with the objects of a layer of superpixels, if there is one."""
     for layer in reversed(list(viewer.layers)):
-        record = layer.metadata.get(KEY)
+        layer = unwrap(layer)
+        if not isinstance(layer, Labels):
+            continue
+        follow_undo(layer)
+        record = record_of(layer)
         if (
-            isinstance(unwrap(layer), Labels)
-            and isinstance(record, dict)
-            and record.get("function") in FUNCTIONS
+            record.get("function") in FUNCTIONS
             and record.get("superpixels_layer_id") == key
-            and not is_a_copy(unwrap(layer))
+            and not is_a_copy(layer)
         ):
-            return unwrap(layer)
+            return layer
     return None
 
 

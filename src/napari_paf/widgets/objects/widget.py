@@ -10,9 +10,10 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
 
 from napari_paf._version import __version__
-from napari_paf.widgets.common.records import KEY, with_present_names
+from napari_paf.widgets.common.records import KEY, record_of, with_present_names
 from napari_paf.widgets.common.running import copy_text
-from napari_paf.widgets.common.undoable import KEPT
+from napari_paf.widgets.common.undoable import KEPT, replace_data
+from napari_paf.widgets.common.undoable import news as undo_news
 from napari_paf.widgets.objects.as_python import as_python
 from napari_paf.widgets.objects.controls import ObjectControls
 from napari_paf.widgets.objects.layers import (
@@ -153,6 +154,7 @@ class ObjectsWidget(ObjectControls):
             self._ties.viewer.connect(getattr(events, name), self._refresh_layers)
         # New superpixels get their hierarchy, and so a place here, a little later.
         self._ties.viewer.connect(news.remembered, self._refresh_layers)
+        self._ties.viewer.connect(undo_news.undone, self._on_undone)
         self.labels_layer.changed.connect(self._watch_layers)
         self.seeds_layer.changed.connect(self._watch_layers)
         self.threshold.changed.connect(lambda _: self._redraw.start(0))
@@ -180,6 +182,10 @@ class ObjectsWidget(ObjectControls):
                     emitter = getattr(layer.events, name)
                     self._ties.layers.connect(emitter, self._on_data)
         self._update()
+
+    def _on_undone(self, layer: Labels) -> None:
+        if layer in (self.labels_layer.value, self.seeds_layer.value):
+            self._on_data()
 
     def _on_data(self, event: Any = None) -> None:
         self._changed = True
@@ -277,7 +283,7 @@ class ObjectsWidget(ObjectControls):
         assert self._drawn is not None
         layer, index = self._drawn.layer(), self._drawn.index
         settings = self._settings()
-        if layer is None or settings.items() <= layer.metadata[KEY].items():
+        if layer is None or settings.items() <= record_of(layer).items():
             return self.message
         if not self._drawn.is_in(layer):
             return EDITED
@@ -287,8 +293,8 @@ class ObjectsWidget(ObjectControls):
             data = data.astype(labels.dtype)
         data[index] = spread
         self._drawn = Drawn(ref(layer), index, spread)
-        layer.data = data  # tells napari; drops the history
-        record = {**layer.metadata[KEY], **settings, "n_objects": n_objects}
+        replace_data(layer, data)
+        record = {**record_of(layer), **settings, "n_objects": n_objects}
         layer.metadata = {**layer.metadata, KEY: record}
         return outcome(n_objects)
 

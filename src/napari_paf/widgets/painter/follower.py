@@ -12,6 +12,7 @@ from napari_paf.widgets.painter.target import (
     HIDDEN,
     NOT_ACTIVE,
     ONLY_2D,
+    OTHER_TOOL,
     REMOVED,
     most_of,
     why_not,
@@ -97,7 +98,7 @@ class PainterFollower(PainterControls):
         self._undo_keys.follow(target, self.superpixels_layer.value)
         if target is not None:
             self._ties.layers.connect(target.events.selected_label, self._take_label)
-            self._ties.layers.connect(target.events.mode, self._hold_camera)
+            self._ties.layers.connect(target.events.mode, self._on_active)
             self._ties.layers.connect(target.events.visible, self._on_active)
             self.label.max = max(most_of(target), most_of(None))
             self._take_label()
@@ -113,8 +114,10 @@ class PainterFollower(PainterControls):
         self.on.setToolTip(reason or TOOLTIPS["on"])
         if reason:
             self.on.setChecked(False)
-        self._message.setText(f"\u26a0 {reason}" if reason else "")
         self._hold_camera()
+        waiting = self._why_waiting()
+        self._is_waiting = bool(waiting)
+        self._say(f"\u26a0 {reason}" if reason else waiting)
 
     def _on_target(self, target: Labels | None) -> None:
         self._choose()
@@ -133,25 +136,29 @@ class PainterFollower(PainterControls):
     def _on_active(self, event: Any = None) -> None:
         """Say why the mouse does not paint although it is to."""
         self._hold_camera()
-        if self.on.isChecked() and self.labels_layer.value is not None:
-            waiting = self._why_waiting()
-            if waiting or self._is_waiting:
-                self._say(waiting)
-            self._is_waiting = bool(waiting)
+        waiting = self._why_waiting()
+        if waiting or self._is_waiting:
+            self._say(waiting)
+        self._is_waiting = bool(waiting)
 
     def _why_waiting(self) -> str:
-        """Return what has to be done to the painted layer first, or an empty string."""
+        """Return what keeps the mouse from painting by now, or an empty string."""
         target = self.labels_layer.value
+        if not self.on.isChecked() or target is None:
+            return ""
+        if self._viewer.dims.ndisplay > 2:
+            return ONLY_2D
         active = unwrap(self._viewer.layers.selection.active)
         if active is not target and not self._hover.is_own(active):
             return NOT_ACTIVE.format(name=target.name)
-        return "" if target.visible else HIDDEN.format(name=target.name)
+        if not target.visible:
+            return HIDDEN.format(name=target.name)
+        return "" if str(target.mode) == "pan_zoom" else OTHER_TOOL
 
     def _on_display(self, event: Any = None) -> None:
-        self._hold_camera()
         if self.on.isChecked() and self._viewer.dims.ndisplay > 2:
             self._hover.hide()
-            self._say(ONLY_2D)
+        self._on_active()
 
     def _paints(self) -> bool:
         """Whether the mouse paints now: napari's own tools go first."""

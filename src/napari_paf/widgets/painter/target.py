@@ -27,6 +27,7 @@ OTHER_PIXELS = (
 ONLY_2D = "Painting with superpixels needs the 2-D view: go back to it to paint."
 NOT_ACTIVE = "Select only \u201c{name}\u201d in the layer list to go on painting."
 HIDDEN = "\u201c{name}\u201d is hidden: show it to go on painting."
+OTHER_TOOL = "Select the hand in the layer controls to paint with superpixels again."
 REMOVED = "The labels that were painted on are not there any more."
 NOTHING_TO_COPY = "No superpixel is painted yet: there is nothing to copy."
 

@@ -12,8 +12,10 @@ from napari_paf.widgets.common.axes import guess_axes, why_not_axes
 from napari_paf.widgets.common.plane import mask_of, plane_in_view
 from napari_paf.widgets.common.preferences import REMEMBERED_VALUES, preferred_device
 from napari_paf.widgets.common.region import AREAS, box_in_view, box_of_shapes
+from napari_paf.widgets.common.results import results_of
 from napari_paf.widgets.superpixels.checks import why_not
 from napari_paf.widgets.superpixels.controls import SuperpixelControls
+from napari_paf.widgets.superpixels.hierarchies import mark_as_stale
 from napari_paf.widgets.superpixels.inside import count_inside
 from napari_paf.widgets.superpixels.texts import (
     DEVICES,
@@ -43,6 +45,7 @@ class SuperpixelFollower(SuperpixelControls):
         self._counted: tuple[Any, list[int] | None] | None = None
         self._live: Live | None = None
         self._changed_since_start = False  # of a run: its layers, or the choice of them
+        self._pixels_changed = False  # since then
         self._recheck = QTimer(self)
         self._recheck.setSingleShot(True)
         self._recheck.timeout.connect(self._update)
@@ -153,8 +156,11 @@ class SuperpixelFollower(SuperpixelControls):
 
     def _update_soon(self, event: Any = None) -> None:
         self._live, self._changed_since_start = None, True  # made from other pixels
+        self._pixels_changed = True
         self._counted = None
         layer = self.image_layer.value
+        if layer is not None:
+            mark_as_stale(results_of(self._viewer, layer))
         if layer is not None and layer.ndim != len(self.axes.value):
             self._guess_axes()
         self._recheck.start(0)

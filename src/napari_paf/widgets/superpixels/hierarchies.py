@@ -11,10 +11,12 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_paf.widgets.common.records import KEY
 from napari_paf.widgets.common.targets import region_in
-from napari_paf.widgets.common.undoable import records_to_come_back
+from napari_paf.widgets.common.undoable import follow_undo, records_to_come_back
 from napari_paf.widgets.superpixels.request import PlaneHierarchies
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari.layers import Labels
     from numpy.typing import NDArray
 
@@ -39,6 +41,8 @@ class LayerHierarchy:
         Those of the run.
     drawn : ndarray of int
         The superpixels as they were written last, so that edits by hand are noticed.
+    is_stale : bool
+        Whether the image or the mask has other pixels since.
     """
 
     hierarchy: Hierarchy
@@ -46,6 +50,7 @@ class LayerHierarchy:
     index: Index
     settings: dict[str, Any]
     drawn: NDArray[Any]
+    is_stale: bool = False
 
     @property
     def n_segments(self) -> int:
@@ -107,7 +112,7 @@ news = _News()
 # A layer that is removed takes its hierarchies along: one for each run, by the time
 # when it finished, as long as undo or redo can bring its superpixels back.
 _known: WeakKeyDictionary[Labels, dict[Any, LayerHierarchy]] = WeakKeyDictionary()
-_MOST_RUNS = 4  # to bound the memory
+_MOST_PIXELS = 2**24  # of all the runs of a layer, to bound the memory
 
 
 def remember(
@@ -123,7 +128,8 @@ def remember(
     drawn = drawn.copy()  # the layer may own the other
     runs = _known.setdefault(layer, {})
     within_reach = [_run(record) for record in records_to_come_back(layer)]
-    for other in set(runs).difference(within_reach[-_MOST_RUNS + 1 :]):
+    n_kept = _MOST_PIXELS // max(drawn.size, 1)
+    for other in set(runs).difference(within_reach[-n_kept:] if n_kept else ()):
         del runs[other]
     runs[_run(layer.metadata.get(KEY))] = LayerHierarchy(
         hierarchy, plane, index, settings, drawn
@@ -133,7 +139,15 @@ def remember(
 
 def hierarchy_of(layer: Labels) -> LayerHierarchy | None:
     """Return the hierarchy of a layer's superpixels, if it was kept."""
+    follow_undo(layer)
     return _known.get(layer, {}).get(_run(layer.metadata.get(KEY)))
+
+
+def mark_as_stale(layers: Iterable[Labels]) -> None:
+    """Note that what layers were made from has other pixels now."""
+    for layer in layers:
+        for known in _known.get(layer, {}).values():
+            known.is_stale = True
 
 
 def _run(record: Any) -> Any:

@@ -7,7 +7,8 @@ from weakref import ref
 
 import numpy as np
 
-from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.common.records import KEY, record_of
+from napari_paf.widgets.common.undoable import follow_undo, replace_data
 from napari_paf.widgets.superpixels.hierarchies import hierarchy_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Live:
         known = None if layer is None else hierarchy_of(layer)
         if known is None:
             return False
+        if known.is_stale:
+            return False
         others = dict.fromkeys((*_NO_MATTER, "window") if in_view else _NO_MATTER)
         return {**settings, **others} == {**known.settings, **others}
 
@@ -53,7 +56,10 @@ class Live:
     def shows(self, n_segments: int) -> bool:
         """Whether nothing is left to draw for a number of superpixels."""
         layer = self._layer()
-        return layer is None or layer.metadata[KEY]["n_segments"] == n_segments
+        if layer is None:
+            return True
+        follow_undo(layer)
+        return bool(record_of(layer).get("n_segments") == n_segments)
 
     def redraw(self, n_segments: int) -> str:
         """Draw `n_segments` superpixels, or return why that cannot be."""
@@ -68,7 +74,7 @@ class Live:
         except ValueError as error:
             return str(error)
         record = {
-            **layer.metadata[KEY],
+            **record_of(layer),
             "n_segments": n_segments,
             # A run for n_segments would weigh sizes otherwise and differ.
             "function": "superpixel_hierarchy",
@@ -92,11 +98,11 @@ def _draw(layer: Labels, known: LayerHierarchy, n_segments: int) -> None:
     ):
         known.hierarchy.labels(n_segments, out=data)
         np.copyto(drawn, data)
-        layer.data = data  # tells napari; drops the history
+        replace_data(layer, data)
         return
     labels = known.hierarchy.labels(n_segments)
     if labels.max(initial=0) > np.iinfo(data.dtype).max:
         data = data.astype(labels.dtype)
     data[known.index] = known.plane.spread(labels)
     known.drawn = labels
-    layer.data = data
+    replace_data(layer, data)

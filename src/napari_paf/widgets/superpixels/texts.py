@@ -59,7 +59,11 @@ CONNECTIVITY = {
     3: [("6: common face", 1), ("18: face or edge", 2), ("26: face to corner", 3)],
 }
 NOT_RECORDED = "Choose a labels layer that the Superpixels widget made."
-NEEDS_RUN = "Other settings have changed since the last run: press Run to see them."
+NEEDS_RUN = (
+    "Other settings, or the image, have changed since this was made: press Run to see "
+    "them."
+)
+UNDONE = "The run of {} superpixels again, after undo or redo."
 TOO_LARGE = (
     "{} pixels are too many at once: choose a part or a lower resolution under "
     "More settings."

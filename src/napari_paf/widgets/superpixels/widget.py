@@ -10,19 +10,25 @@ from qtpy.QtCore import QTimer
 from napari_paf.widgets.common import warmup
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.plane import mask_of
-from napari_paf.widgets.common.records import KEY, results_of, with_present_names
-from napari_paf.widgets.common.results import Source, put_superpixels
+from napari_paf.widgets.common.records import KEY, record_of, with_present_names
+from napari_paf.widgets.common.results import Source, put_superpixels, results_of
 from napari_paf.widgets.common.running import copy_text
-from napari_paf.widgets.common.undoable import KEPT
+from napari_paf.widgets.common.undoable import KEPT, news
 from napari_paf.widgets.superpixels.as_python import as_python
 from napari_paf.widgets.superpixels.follower import SuperpixelFollower
-from napari_paf.widgets.superpixels.hierarchies import is_as_made, remember
+from napari_paf.widgets.superpixels.hierarchies import (
+    hierarchy_of,
+    is_as_made,
+    mark_as_stale,
+    remember,
+)
 from napari_paf.widgets.superpixels.live import Live
 from napari_paf.widgets.superpixels.request import Request
 from napari_paf.widgets.superpixels.texts import (
     NEEDS_RUN,
     NOT_RECORDED,
     NOTHING_TO_COPY,
+    UNDONE,
     drawn,
     failure,
     outcome,
@@ -30,6 +36,7 @@ from napari_paf.widgets.superpixels.texts import (
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Labels
 
     from napari_paf.widgets.common.plane import Plane
     from napari_paf.widgets.superpixels.request import Computed
@@ -96,7 +103,7 @@ class SuperpixelsWidget(SuperpixelFollower):
             return
         layer = self.image_layer.value
         self._redraw.stop()
-        self._changed_since_start = False
+        self._changed_since_start = self._pixels_changed = False
         request = self._make_request(self._plane)
         self._source = Source.of(layer, self._plane)
         self._record = request.record()
@@ -113,11 +120,12 @@ class SuperpixelsWidget(SuperpixelFollower):
             Default: the active layer.
         """
         layer = unwrap(layer or self._viewer.layers.selection.active)
-        record = {} if layer is None else layer.metadata.get(KEY) or {}
-        if "plane_axes" in record:
-            self._take_over(record)
-        else:
+        if layer is None or "plane_axes" not in record_of(layer):
             show_error(NOT_RECORDED)
+            return
+        known = hierarchy_of(layer)  # up to date with undo, as the record then is
+        self._take_over(record_of(layer))
+        self._live = None if known is None else Live(layer)
 
     def copy_as_python(self) -> str:
         """Copy the lines that compute the last result again, and return them."""
@@ -135,6 +143,7 @@ class SuperpixelsWidget(SuperpixelFollower):
 
     def _connect(self) -> None:
         self._follow()
+        self._ties.viewer.connect(news.undone, self._on_undone)
         self.load_button.clicked.connect(lambda: self.load())
         self.copy_button.clicked.connect(lambda: self.copy_as_python())
         self.n_segments.changed.connect(lambda _: self._redraw.start(0))
@@ -183,6 +192,8 @@ class SuperpixelsWidget(SuperpixelFollower):
             computed.labels,
             self._record,
         )
+        if computed.changed or self._pixels_changed:
+            mark_as_stale([layer])
         if remark:
             show_info(remark)
             self._outcome = remark
@@ -210,6 +221,12 @@ class SuperpixelsWidget(SuperpixelFollower):
         if not self._live.fits(settings, in_view=self.region.value == "view"):
             return NEEDS_RUN
         return self._live.redraw(number)
+
+    def _on_undone(self, layer: Labels) -> None:
+        """Say what is shown after undo or redo of a run."""
+        if self._live is not None and self._live.is_of([layer]) and self._run is None:
+            number = record_of(layer).get("n_segments")
+            self._panel.set_running(False, UNDONE.format(number))
 
     def _failure(self, error: Exception) -> str:
         return failure(error)

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.layers import full_resolution, unwrap
-from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.common.records import KEY, labels_in
 from napari_paf.widgets.train.guess import Candidate, guess_pairs
 from napari_paf.widgets.train.rows_area import RowsArea
 from napari_paf.widgets.train.texts import TOOLTIPS
@@ -59,7 +59,9 @@ class LayerBox(ChoiceBox):
 
 
 def layers_of(viewer: Viewer, kind: type[Layer]) -> list[Any]:
-    """Return the layers of one kind, in the order of the layer list."""
+    """Return the layers of one kind to choose from, the top one first."""
+    if kind is Labels:
+        return labels_in(viewer)
     layers = [unwrap(layer) for layer in reversed(list(viewer.layers))]
     return [layer for layer in layers if isinstance(layer, kind)]
 
