@@ -27,6 +27,7 @@ class StandIn:
     def __init__(self, data: np.ndarray) -> None:
         self.data = data
         self.metadata = {"napari_paf": {"n_segments": 2000}}
+        self.mode, self.editable = "pan_zoom", True
 
 
 @pytest.mark.parametrize("contour", [0, 1])

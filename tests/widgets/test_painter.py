@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication
 from napari_paf import entropy_rate_hierarchy
 from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.plane import Plane
+from napari_paf.widgets.common.undoable import replace_data
 from napari_paf.widgets.painter.hover import NAME
 from napari_paf.widgets.painter.refining import NO_HIERARCHY
 from napari_paf.widgets.painter.target import (
@@ -309,7 +310,7 @@ def test_undo_keys_of_replaced_superpixels_and_of_a_closed_painter(
     objects = viewer.layers["objects"]
     widget.paint((10, 10))
     widget.refine((10, 10), finer=True)
-    below.data = hierarchy.labels(30)  # as the slider does; drops its history
+    replace_data(below, hierarchy.labels(30))  # as the slider does
     press(viewer, UNDO)
     assert not objects.data.any()
     press(viewer, REDO)

@@ -291,6 +291,19 @@ def test_hierarchies_that_cannot_come_back_are_let_go(
     assert is_as_made(layer)
 
 
+def test_the_slider_leaves_the_users_tool_alone(
+    open_widget, computing, run, grey, qtbot
+):
+    viewer, widget = open_widget(grey)
+    run(widget)
+    layer = viewer.layers["image 0 superpixels"]
+    layer.mode = "paint"
+    widget.n_segments.value = 7
+    qtbot.waitUntil(lambda: layer.data.max() == 7)
+    assert layer.mode == "paint"
+    assert layer.editable
+
+
 def test_one_plane_of_a_stack(open_widget, computing, run, qtbot):
     stack = np.random.default_rng(0).random((3, 24, 32))
     viewer, widget = open_widget(stack)

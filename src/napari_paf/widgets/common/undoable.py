@@ -85,10 +85,13 @@ def replace_data(layer: Labels, data: NDArray[Any]) -> None:
     history = _histories.get(layer)
     if history is not None:
         history.forget()
-    # napari keeps the steps and would write their pixels into the new labels. Its
-    # public way to drop them, making the layer not editable, puts away the user's tool.
-    if hasattr(layer, "_reset_history"):
-        layer._reset_history()
+    # napari keeps the steps, and would write their pixels into the new labels. It drops
+    # them where a layer ceases to be editable, and puts the user's tool away then.
+    mode, editable = layer.mode, layer.editable
+    layer.editable = True
+    layer.editable = False
+    layer.editable = editable
+    layer.mode = mode
     layer.data = data
 
 

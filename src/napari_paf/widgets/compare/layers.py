@@ -34,6 +34,8 @@ class LayerList(QListWidget):
         self._picked = False
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        # Or the box can hardly be seen on napari's dark ground.
+        self.setStyleSheet("QListView::indicator:unchecked { border: 1px solid gray; }")
         self.itemChanged.connect(self._on_ticked)
 
     @property

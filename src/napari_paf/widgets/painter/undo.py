@@ -89,7 +89,7 @@ class UndoKeys:
             self._undone.clear()
 
     def _on_data(self, event: Any) -> None:
-        """Forget what was done to an array that is another one now, as napari does."""
+        """Forget what was done to an array that is another one now."""
         for steps in (self._done, self._undone):
             kept = [layer for layer in steps if layer is not event.source]
             steps.clear()

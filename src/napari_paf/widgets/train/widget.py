@@ -202,6 +202,7 @@ class TrainWidget(TrainControls):
         image = self.pairs.rows[0][0]
         self._suggested = free_name("model" if image is None else f"{image.name} model")
         self.name.value = self._suggested
+        self.name.native.setCursorPosition(0)  # long names are cut at their end
 
     # A training ------------------------------------------------------------------
 
