@@ -61,6 +61,11 @@ def with_present_names(
         layer_id = record.get(f"{key}_id")
         if layer_id in names:
             record = {**record, key: names[layer_id]}
+        elif record[key] in names.values():
+            remarks.append(
+                f"# The layer {record[key]!r} is not in the viewer any more, and another "
+                "one has its name:\n# open it again, and write its new name below.\n"
+            )
         elif record[key] is not None:
             remarks.append(
                 f"# The layer {record[key]!r} is not in the viewer any more: open it "
