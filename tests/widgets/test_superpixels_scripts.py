@@ -45,7 +45,7 @@ def test_lines_know_layers_by_their_present_names(open_widget, run):
     assert code.startswith("# The layer 'mask' is not in the viewer any more")
     viewer.add_labels(mask, name="mask")
     np.testing.assert_array_equal(copied(viewer, widget), result.data)
-    assert "another one has its name" in widget.copy_as_python()
+    assert "was removed, and another one has its name" in widget.copy_as_python()
 
 
 def shown(layer):
