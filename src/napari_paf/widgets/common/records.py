@@ -63,8 +63,8 @@ def with_present_names(
             record = {**record, key: names[layer_id]}
         elif record[key] in names.values():
             remarks.append(
-                f"# The layer {record[key]!r} was removed, and another one has its name:\n"
-                "# if that does not hold the same, write the right name below.\n"
+                f"# The layer {record[key]!r} was removed, and another one has its "
+                "name:\n# if that does not hold the same, write the right name below.\n"
             )
         elif record[key] is not None:
             remarks.append(
