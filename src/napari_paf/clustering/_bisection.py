@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,12 +62,20 @@ class Block:
         """Number of pixels in the box."""
         return int(np.prod(self.high - self.low))
 
-    def leaves(self) -> Iterator[Block]:
-        """Yield the leaves so that parts of one block follow each other."""
+    def leaves(self, *, side_by_side: bool = False) -> Iterator[Block]:
+        """Yield the leaves so that parts of one block follow each other.
+
+        With `side_by_side`, those of the children take turns: then the children can
+        be done by several threads at the same time.
+        """
         if not self.children:
             yield self
-        for child in self.children:
-            yield from child.leaves()
+        elif side_by_side:
+            turns = zip_longest(*(child.leaves() for child in self.children))
+            yield from (leaf for turn in turns for leaf in turn if leaf is not None)
+        else:
+            for child in self.children:
+                yield from child.leaves()
 
 
 def _halves(

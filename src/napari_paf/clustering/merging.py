@@ -228,7 +228,7 @@ def _merge_blocks(
     edges = np.empty(problem.n_inside, item["edge"])
     gains = np.empty(problem.n_inside)
     n_merged = 0
-    leaves = list(whole.leaves())[::-1]
+    leaves = list(whole.leaves(side_by_side=n_threads > 1))[::-1]
     left: dict[Block, dict[Block, Left]] = {}
     ready: list[Block] = []
     running: dict[Future[Any], tuple[Block | None, NDArray[np.int64]]] = {}
