@@ -160,6 +160,14 @@ def test_a_smaller_part_after_two_runs(open_widget, run):
     before = layer.data.copy()
     layer.undo()  # nothing: the steps before were of another part
     np.testing.assert_array_equal(layer.data, before)
+    record = layer.metadata[KEY]
+    widget.n_segments.value = 14
+    widget.balance.value = 0.5
+    run(widget, timeout=120_000)
+    assert layer.data.max() == 14
+    layer.undo()
+    np.testing.assert_array_equal(layer.data, before)
+    assert layer.metadata[KEY] == record
 
 
 @pytest.mark.parametrize("part", [False, True])

@@ -72,7 +72,8 @@ def write_labels(
             )
             if target not in _histories:
                 _histories[target] = _History(target)
-            _histories[target].note(_Step.of(target, indices, labels[changed]))
+            step = _Step.of(target, indices, labels[changed])
+            _histories[target].note(step, target.data.shape)
             target.data_setitem(indices, labels[changed])
     target.metadata = {**target.metadata, KEY: record}
 
@@ -154,11 +155,12 @@ class _History:
         self._layer = ref(layer)
         self.steps: list[_Step] = []
         self._n_done = 0
-        self._shape = layer.data.shape
+        self._shape: tuple[int, ...] = ()
         layer.events.set_data.connect(self.follow)
 
-    def note(self, step: _Step) -> None:
-        """Take note of a step that is about to be made."""
+    def note(self, step: _Step, shape: tuple[int, ...]) -> None:
+        """Take note of a step that is about to be made, in data of a shape."""
+        self._shape = shape
         self.steps[self._n_done :] = [step]  # what was undone cannot be redone
         self._n_done += 1
 
@@ -174,7 +176,6 @@ class _History:
             return
         if layer.data.shape != self._shape:  # napari draws before it tells
             self.forget()
-            self._shape = layer.data.shape
             return
         data, steps, before = layer.data, self.steps, self._n_done
         while self._n_done > 0 and _holds(data, steps[self._n_done - 1], "before"):
