@@ -70,7 +70,9 @@ def test_the_same_model_as_from_a_script(open_training, cells, qtbot):
     assert all(torch.equal(found[key], expected[key]) for key in expected)
 
 
-@pytest.mark.parametrize("kind", ["grey", "stack", "colours and a stack", "long"])
+@pytest.mark.parametrize(
+    "kind", ["grey", "stack", "colours and a stack", "long", "mixed"]
+)
 def test_copied_lines_train_the_same_model(open_training, cells, run, kind):
     image, labels = cells
     stack = np.stack([image] * 3), np.stack([labels, 0 * labels, labels])
@@ -80,15 +82,18 @@ def test_copied_lines_train_the_same_model(open_training, cells, run, kind):
         "stack": [stack],
         "colours and a stack": [colours, stack],
         "long": [cells],  # pixels are as long as three
+        "mixed": [stack, cells],  # those of the stack are
     }
     viewer, widget = open_training(*pairs[kind], steps=2)
-    if kind == "long":
-        viewer.layers["cells 0"].scale = (0.3, 0.1)
+    if kind in ("long", "mixed"):
+        image = viewer.layers["cells 0"]
+        image.scale = (1, 0.3, 0.1)[-image.ndim :]
     save_user_model(widget.init.value, "small")
     widget.init.value = "small"
     widget.preview.value = False
     code = widget.copy_as_python()
-    assert ("spacing=(0.3, 0.1)" in code) == (kind == "long")
+    assert ("spacing=(3.0, 1.0)" in code) == (kind == "long")
+    assert ("None, (3.0, 1.0)" in code) == (kind == "mixed")
     assert QApplication.clipboard().text() == code
     run(widget)
     (name,) = set(user_models()) - {"small"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_paf._progress import Progress
+from napari_paf._progress import Progress, part
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._threads import PIECE, call_each, pieces
 
@@ -23,7 +23,7 @@ def sorted_edges(
     pool: ThreadPoolExecutor,
     report: Progress,
 ) -> NDArray[np.signedinteger]:
-    """Return the edges in the order of the greedy.
+    """Return the numbers of edges (n_merges,) in the order of the greedy.
 
     Runs of `PIECE` merges are sorted first. Then two neighbouring runs become one,
     again and again. Every part of such a run can be made by itself, so all threads have
@@ -33,29 +33,25 @@ def sorted_edges(
     edge, gain = edge.copy(), gain.copy()
     n_rounds = 1 + max(0, -(-n // PIECE) - 1).bit_length()
 
-    def report_round(fraction: float, description: str) -> None:
-        report((number + fraction) / n_rounds, description)
-
-    number = 0
+    shares = (part(report, i / n_rounds, (i + 1) / n_rounds) for i in range(n_rounds))
     runs = [(edge[start:stop], gain[start:stop]) for start, stop in pieces(n, PIECE)]
-    call_each(pool, sort_run, runs, report_round, _SORTING)
+    call_each(pool, sort_run, runs, next(shares), _SORTING)
     while length < n:
-        number += 1
         merged_edge, merged_gain = np.empty_like(edge), np.empty_like(gain)
         parts = [
-            (edge, gain, first, first + length, last, *part, merged_edge, merged_gain)
+            (edge, gain, first, first + length, last, *piece, merged_edge, merged_gain)
             for first in range(0, n, 2 * length)
             for last in [min(first + 2 * length, n)]
-            for part in pieces(last - first, PIECE)
+            for piece in pieces(last - first, PIECE)
         ]
-        call_each(pool, merge_runs, parts, report_round, _SORTING)
+        call_each(pool, merge_runs, parts, next(shares), _SORTING)
         edge, gain = merged_edge, merged_gain
         length *= 2
     return edge
 
 
 def sort_run(edge: NDArray[np.signedinteger], gain: NDArray[np.float64]) -> None:
-    """Sort merges in place."""
+    """Sort merges in place: the numbers and the gains of their edges, (n_merges,)."""
     # Blocks take their edges by roughly falling gain, so that long runs are sorted: of
     # those, the stable sort makes use.
     order = np.argsort(-gain, kind="stable")

@@ -14,7 +14,7 @@ REPORT_INTERVAL = 0.05
 """Seconds between two reports of progress, and so the longest wait for a cancel."""
 
 PIECE = 2**19
-"""Most pixels, or merges, of what cannot be interrupted: it takes about as long."""
+"""Most pixels, or merges, of what cannot be interrupted: about `REPORT_INTERVAL`."""
 
 THREADS_VARIABLE = "NAPARI_PAF_NUM_THREADS"
 """Environment variable with the number of threads to use where none is given."""

@@ -35,24 +35,31 @@ def as_python(request: TrainRequest, layers: Sequence[tuple[str, str]]) -> str:
     """
     stacks = any(source.labels.ndim > 2 for source in request.sources)
     colours = any(source.rgb for source in request.sources)
+    spacings = {source.spacing for source in request.sources}
+    mixed, square = len(spacings) > 1, spacings == {(1.0, 1.0)}
     lines = ["import numpy as np"] if stacks or colours else []
     lines += [
         "import napari_paf",
         "from napari_paf.affinity.model_store import save_user_model",
     ]
+    if mixed:
+        lines.append("from napari_paf.training.pairs import as_samples")
     if stacks:
         lines += _PLANES.split("\n")
     lines += ["", "pairs = ["]
+    axis = 0 if colours else None
     for source, (image, labels) in zip(request.sources, layers, strict=True):
-        lines.append(f"    {_pair(source, image, labels, colours)},")
+        pair = _pair(source, image, labels, colours)
+        if mixed:
+            given = f"{axis}, {request.unlabelled}, {source.spacing}"
+            pair = f"*as_samples([{pair}], 'pairs', {given})"
+        lines.append(f"    {pair},")
     lines.append("]")
-    if len({source.spacing for source in request.sources}) > 1:
-        lines.append("# Pixels have a size of their own in each image: give layers.")
     options = {
         "init": _init(request.init),
-        "channel_axis": 0 if colours else None,
+        "channel_axis": axis,
         "unlabelled": request.unlabelled,
-        "spacing": _spacing(request),
+        **({} if mixed or square else {"spacing": request.sources[0].spacing}),
         **_length(request),
         "batch": request.batch,
         "size": request.size,
@@ -61,11 +68,7 @@ def as_python(request: TrainRequest, layers: Sequence[tuple[str, str]]) -> str:
         "device": request.device,
     }
     lines += ["for event in napari_paf.train_affinity(", "    pairs,"]
-    lines += [
-        f"    {name}={value!r},"
-        for name, value in options.items()
-        if not (name == "spacing" and value is None)
-    ]
+    lines += [f"    {name}={value!r}," for name, value in options.items()]
     lines += ["):", "    print(event.step, event.loss, event.validation)"]
     lines.append(f"save_user_model(event.model, {request.name!r})")
     return "\n".join(lines) + "\n"
@@ -91,12 +94,6 @@ def _init(init: Any) -> str | None:
     if init is None:
         return None
     return getattr(init, "name", None) or str(init)
-
-
-def _spacing(request: TrainRequest) -> tuple[float, float] | None:
-    """Return the size of a pixel in all images, if it is no square."""
-    row, column = request.sources[0].spacing
-    return None if row == column else (row, column)
 
 
 def _length(request: TrainRequest) -> dict[str, Any]:

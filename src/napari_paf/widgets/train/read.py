@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_paf._validation import proportions
 from napari_paf.widgets.common.layers import full_resolution
 from napari_paf.widgets.train.texts import NO_BOUNDARY
 
@@ -31,20 +32,16 @@ class Source:
     image: Any
     labels: Any
     rgb: bool
-    spacing: tuple[float, float] = (1.0, 1.0)  # of rows and columns
+    spacing: tuple[float, ...] = (1.0, 1.0)  # of rows and columns, in proportion
 
     @classmethod
     def of(cls, image: Image, labels: Labels) -> Source:
         """Return what layers have now; arrays may be lazy and are not read."""
         data = full_resolution(image)
-        row, column = (abs(float(size)) or 1.0 for size in image.scale[-2:])
-        return cls(
-            image.name,
-            data,
-            full_resolution(labels),
-            bool(image.rgb),
-            (row, column),
-        )
+        sizes = tuple(abs(float(size)) or 1.0 for size in image.scale[-2:])
+        truth = full_resolution(labels)
+        spacing = proportions(sizes, truth.shape[-2:])
+        return cls(image.name, data, truth, bool(image.rgb), spacing)
 
     @property
     def n_pixels(self) -> int:
