@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_paf import superpixels
+from napari_paf import (
+    entropy_rate_superpixels,
+    gradient_affinity,
+    superpixels,
+    train_affinity,
+)
+from napari_paf._progress import part
 from napari_paf._validation import check_image, check_spacing
+from napari_paf.metrics import achievable_segmentation_accuracy, explained_variation
+from napari_paf.regions import grow_seeds, region_adjacency_graph
 
 
 @pytest.mark.parametrize(
@@ -86,3 +94,35 @@ def test_wrong_spacing(spacing):
 def test_wrong_type_of_spacing(spacing):
     with pytest.raises(TypeError, match="spacing="):
         check_spacing(spacing, 2)
+
+
+RAGGED = [[1, 2], [3]]
+LABELS = np.ones((4, 4), int)
+AFFINITY = np.ones((2, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "name"),
+    [
+        (superpixels, (RAGGED, 2), "image"),
+        (gradient_affinity, (RAGGED,), "image"),
+        (entropy_rate_superpixels, ([RAGGED, RAGGED], 2), "affinity"),
+        (region_adjacency_graph, (RAGGED, AFFINITY), "labels"),
+        (region_adjacency_graph, (LABELS, [RAGGED]), "affinity"),
+        (grow_seeds, (LABELS, AFFINITY, RAGGED), "seeds"),
+        (achievable_segmentation_accuracy, (RAGGED, LABELS), "labels"),
+        (achievable_segmentation_accuracy, (LABELS, [LABELS, RAGGED]), "truth"),
+        (explained_variation, (LABELS, RAGGED), "image"),
+        (lambda pair: next(train_affinity([pair])), ((LABELS, RAGGED),), "labels"),
+    ],
+)
+def test_rows_that_differ_in_length(function, arguments, name):
+    with pytest.raises(ValueError, match=f"{name}: its rows differ in length"):
+        function(*arguments)
+
+
+def test_progress_that_cannot_be_called():
+    with pytest.raises(TypeError, match="progress=5"):
+        part(5, 0, 1)
+    with pytest.raises(TypeError, match="progress=True"):
+        entropy_rate_superpixels(AFFINITY, 2, progress=True)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_paf import _metrics_kernels as kernels
 from napari_paf._validation import (
+    as_array,
     check_channel_axis,
     check_label,
     check_mask,
@@ -243,7 +244,7 @@ def _annotators(truth: Truths, shape: tuple[int, ...]) -> list[NDArray[np.intege
         try:
             array = np.asarray(truth)
         except ValueError:
-            shapes = ", ".join(str(np.shape(one)) for one in truth)  # type: ignore[union-attr]
+            shapes = ", ".join(str(as_array("truth", one).shape) for one in truth)  # type: ignore[union-attr]
             raise ValueError(
                 f"truth of shapes {shapes}: labels have shape {shape}; give ground "
                 "truths of the same shape."
@@ -262,14 +263,16 @@ def _annotators(truth: Truths, shape: tuple[int, ...]) -> list[NDArray[np.intege
 
 
 def _all_have_ndim(arrays: Sequence[ArrayLike], ndim: int) -> bool:
-    return len(arrays) > 0 and all(np.ndim(array) == ndim for array in arrays)
+    return len(arrays) > 0 and all(
+        as_array("truth", array).ndim == ndim for array in arrays
+    )
 
 
 def _channels(
     image: ArrayLike, channel_axis: int | None, shape: tuple[int, ...]
 ) -> NDArray[np.generic]:
     """Return `image` with its channels as the leading axis, or raise."""
-    array = np.asarray(image)
+    array = as_array("image", image)
     if array.dtype.kind not in "fbiu":
         raise TypeError(f"image of dtype {array.dtype}: give real numbers.")
     if channel_axis is None:
@@ -285,7 +288,7 @@ def _channels(
 
 
 def _check_labels(labels: ArrayLike, name: str) -> NDArray[np.integer]:
-    array = _check_integers(np.asarray(labels), name)
+    array = _check_integers(as_array(name, labels), name)
     if array.ndim not in (2, 3):
         raise ValueError(
             f"{name} of shape {array.shape}: give (row, column) or (plane, row, "

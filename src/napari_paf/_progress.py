@@ -21,6 +21,10 @@ def part(progress: Progress | None, start: float, stop: float) -> Progress:
     """Return a callback for one step that covers `start` to `stop` of the whole."""
     if progress is None:
         return silent
+    if not callable(progress):
+        raise TypeError(
+            f"progress={progress!r}: give a function of a fraction and a description."
+        )
 
     def report(fraction: float, description: str) -> None:
         progress(start + (stop - start) * fraction, description)

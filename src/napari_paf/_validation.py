@@ -24,6 +24,18 @@ LARGEST_PROPORTION = 1e6
 """Of the sizes of a pixel along two axes."""
 
 
+def as_array(name: str, values: ArrayLike) -> NDArray[Any]:
+    """Return an argument as an array, or raise where its rows differ in length."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(
+            f"{name}: its rows differ in length; give as many values in each."
+        ) from None
+
+
 def check_min_size(min_size: Any) -> int:
     """Return `min_size` as an int of at least 0, or raise."""
     if isinstance(min_size, bool) or not isinstance(min_size, numbers.Integral):
@@ -73,7 +85,7 @@ def check_image(image: ArrayLike, channel_axis: Any) -> NDArray[Any]:
     TypeError, ValueError
         If the shape, dtype or values are not as described.
     """
-    array = np.asarray(image)
+    array = as_array("image", image)
     if array.dtype.kind not in "fbiu":
         raise TypeError(
             f"image of dtype {array.dtype}: give real numbers; of complex ones, for "
@@ -213,7 +225,7 @@ def check_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.boo
     """
     if mask is None:
         return np.ones(shape, dtype=bool)
-    array = np.asarray(mask)
+    array = as_array("mask", mask)
     if array.shape != shape:
         raise ValueError(
             f"mask of shape {array.shape}: the image has shape {shape}; give a mask "
@@ -256,7 +268,7 @@ def check_affinity(
     TypeError, ValueError
         If the shape, dtype or range is not as described.
     """
-    array = np.asarray(affinity)
+    array = as_array("affinity", affinity)
     if array.dtype.kind not in "fbiu":
         raise TypeError(
             f"affinity of dtype {array.dtype}: give floating-point numbers from 0 to 1."

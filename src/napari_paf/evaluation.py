@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_paf._baselines import OF_OPENCV, Timed, baselines, run_baseline
 from napari_paf._examples import Example, find_examples
 from napari_paf._files import replacing
-from napari_paf._progress import Progress, silent
+from napari_paf._progress import Progress, part
 from napari_paf._validation import check_label, check_n_segments
 from napari_paf.metrics import evaluate
 
@@ -103,7 +103,7 @@ def compare(
         background=background,
         unlabelled=unlabelled,
         device=device,
-        report=progress or silent,
+        report=part(progress, 0, 1),
     )
 
 

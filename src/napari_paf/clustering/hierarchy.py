@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_paf._files import replacing
 from napari_paf._progress import Progress, part, silent
-from napari_paf._validation import check_covers_islands, check_n_segments
+from napari_paf._validation import (
+    as_array,
+    check_covers_islands,
+    check_n_segments,
+)
+from napari_paf.clustering._hierarchy_file import (
+    checked_file,
+    read_hierarchy,
+    write_hierarchy,
+)
 from napari_paf.clustering._tree import (
     are_neighbours,
     check_shape,
@@ -29,8 +37,6 @@ from napari_paf.clustering.entropy_rate import (
 
 if TYPE_CHECKING:
     import os
-
-FILE_VERSION = 1
 
 
 class SuperpixelHierarchy:
@@ -79,7 +85,7 @@ class SuperpixelHierarchy:
     ) -> None:
         self.shape = check_shape(shape)
         n_pixels = math.prod(self.shape)
-        merge_order = np.asarray(merge_order)
+        merge_order = as_array("merge_order", merge_order)
         if merge_order.size and merge_order.dtype.kind not in "iu":
             raise TypeError(
                 f"merge_order of dtype {merge_order.dtype}: give numbers of pixels."
@@ -103,6 +109,8 @@ class SuperpixelHierarchy:
         ends = self.merge_order
         if not self.mask.ravel()[ends].all():
             raise ValueError("merge_order: a pixel lies outside the mask.")
+        if not are_neighbours(ends, self.shape):
+            raise ValueError("merge_order: it joins pixels that are not neighbours.")
         if self._grow(silent) != len(ends):
             raise ValueError("merge_order: a merge joins a superpixel to itself.")
 
@@ -271,7 +279,7 @@ class SuperpixelHierarchy:
 
     def _check_labels(self, labels: ArrayLike, label: int) -> NDArray[Any]:
         """Return a copy of `labels` of an integer dtype, or raise."""
-        array = np.array(labels, order="C")
+        array = np.array(as_array("labels", labels), order="C")
         if array.shape != self.shape:
             raise ValueError(
                 f"labels of shape {array.shape}: the hierarchy has shape {self.shape}."
@@ -293,15 +301,7 @@ class SuperpixelHierarchy:
         path : str or path
             File to write; replaced if it exists.
         """
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(
-                file,
-                version=FILE_VERSION,
-                merge_order=self.merge_order,
-                mask=np.packbits(self.mask),
-                shape=self.shape,
-                n_segments=self.n_segments,
-            )
+        write_hierarchy(path, self.merge_order, self.mask, self.n_segments)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SuperpixelHierarchy:
@@ -321,32 +321,9 @@ class SuperpixelHierarchy:
         ValueError
             If the file is not a hierarchy, or of an unknown version.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                version = int(file["version"])
-                if version != FILE_VERSION:
-                    raise ValueError(f"version {version} is not known")
-                shape = check_shape(file["shape"])
-                n_pixels = math.prod(shape)
-                packed = file["mask"]
-                if packed.size != -(-n_pixels // 8):
-                    raise ValueError("its mask does not fit its shape")
-                mask = np.unpackbits(packed, count=n_pixels).astype(bool)
-                hierarchy = cls(
-                    file["merge_order"],
-                    shape,
-                    mask=mask.reshape(shape),
-                    n_segments=int(file["n_segments"]),
-                )
-                if not are_neighbours(hierarchy.merge_order, shape):
-                    raise ValueError("it joins pixels that are not neighbours")
-                return hierarchy
-        except (OSError, MemoryError):
-            raise
-        except Exception as error:
-            raise ValueError(
-                f"{path} is not a superpixel hierarchy of this version: {error}"
-            ) from error
+        with checked_file(path) as file:
+            merge_order, mask, n_segments = read_hierarchy(file)
+            return cls(merge_order, mask.shape, mask=mask, n_segments=n_segments)
 
 
 def entropy_rate_hierarchy(

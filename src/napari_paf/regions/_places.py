@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_paf._validation import as_array
+
 LARGEST_IN_TABLE = 2**21
 """Labels up to this are looked up in a table, of 16 MB; searching takes far longer."""
 
 
 def whole_numbers(labels: ArrayLike) -> NDArray[np.integer]:
     """Return labels as an array, or raise: places of others would be made up."""
-    array = np.asarray(labels)
+    array = as_array("labels", labels)
     if array.dtype.kind not in "biu":
         raise TypeError(f"labels of dtype {array.dtype}: give whole numbers.")
     return array

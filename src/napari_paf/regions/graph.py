@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._offsets import Offset, edge_slices, neighbour_offsets
 from napari_paf._progress import Progress, part
+from napari_paf._validation import as_array
 from napari_paf.regions._blocks import Tally, reported
 from napari_paf.regions._places import finder, whole_numbers
 
@@ -101,7 +102,7 @@ def check_regions(
     labels: ArrayLike, affinity: ArrayLike, progress: Progress
 ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
     """Return labels and affinities as arrays that go together, or raise."""
-    labels, channels = whole_numbers(labels), np.asarray(affinity)
+    labels, channels = whole_numbers(labels), as_array("affinity", affinity)
     if channels.dtype.kind not in "fbiu":
         raise TypeError(f"affinity of dtype {channels.dtype}: give real numbers.")
     if labels.ndim not in (2, 3):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._progress import Progress, part
-from napari_paf._validation import check_min_size
+from napari_paf._validation import as_array, check_min_size
 from napari_paf.regions._agglomeration import (
     agglomerate,
     connected,
@@ -217,7 +217,7 @@ def merge_regions(
     array([[1, 1, 2, 2]], dtype=uint16)
     """
     threshold, min_size = check_threshold(threshold), check_min_size(min_size)
-    labels = np.asarray(labels)
+    labels = whole_numbers(labels)
     graph = region_adjacency_graph(labels, affinity, progress=part(progress, 0, 0.4))
     tree = merge_tree(graph, progress=part(progress, 0.4, 0.9))
     return tree.paint(labels, threshold, min_size, progress=part(progress, 0.9, 1))
@@ -281,7 +281,7 @@ def merge_tree(
 
 def _check_seed(seed: ArrayLike, n: int) -> NDArray[np.int64]:
     """Return the seeds of `n` regions as int64, or raise."""
-    seeds, most = np.asarray(seed), np.iinfo(np.uint32).max
+    seeds, most = as_array("seed", seed), np.iinfo(np.uint32).max
     if seeds.dtype.kind not in "biu" and seeds.size:
         raise TypeError(f"seed of dtype {seeds.dtype}: give whole numbers.")
     if seeds.shape != (n,):

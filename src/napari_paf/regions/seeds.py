@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._progress import Progress, part
-from napari_paf._validation import check_min_size
+from napari_paf._validation import as_array, check_min_size
 from napari_paf.regions._blocks import Tally, reported
 from napari_paf.regions._places import finder, whole_numbers
 from napari_paf.regions.graph import RegionGraph, region_adjacency_graph
@@ -112,7 +112,7 @@ def check_seeds(seeds: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.integer]
 
     Only those on regions count, so how large they are is looked at later.
     """
-    array = np.asarray(seeds)
+    array = as_array("seeds", seeds)
     if array.dtype.kind not in "biu":
         raise TypeError(f"seeds of dtype {array.dtype}: give whole numbers.")
     if array.shape != shape:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_paf._image_io import read_image, read_labels
+from napari_paf._validation import as_array
 
 
 class Source(NamedTuple):
@@ -60,7 +61,7 @@ def read_source(source: Any, *, labels: bool = False) -> Source:
         if not labels and getattr(source, "rgb", False):
             return Source(np.asarray(data[..., :3]), -1, _scale(source))
         return Source(np.asarray(data), spacing=_scale(source))
-    return Source(np.asarray(source))
+    return Source(as_array("labels" if labels else "image", source))
 
 
 def _scale(layer: Any) -> tuple[float, ...]:
