@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from napari_paf.replay import replay
 from napari_paf.widgets.common.records import KEY
+from napari_paf.widgets.superpixels.texts import NO_IMAGE_FILE
 
 COLOURS = {"rgb": True}
 STACK = (3, 20, 24)
@@ -151,7 +152,7 @@ def test_after_a_redraw(open_widget, run, qtbot):
     np.testing.assert_array_equal(copied(viewer, widget), result.data)
 
 
-def test_shell_replays_a_saved_record(open_widget, run, tmp_path):
+def test_shell_replays_a_saved_record(open_widget, run, tmp_path, notifications):
     import tifffile
 
     from napari_paf.cli import app
@@ -167,7 +168,43 @@ def test_shell_replays_a_saved_record(open_widget, run, tmp_path):
     assert json.loads((tmp_path / "record.json").read_text())["n_segments"] == 12
     again = CliRunner().invoke(app, ["replay", record, str(tmp_path / "again.tif")])
     assert again.exit_code == 0, again.output
+    assert not notifications
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "again.tif"), result.data)
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_images_in_folders(open_widget, run, tmp_path, notifications, levels):
+    import tifffile
+
+    from napari_paf.cli import app
+
+    zarr = pytest.importorskip("zarr")
+    image = picture(20, 24)
+    folder = tmp_path / "cells.zarr"
+    if levels == 1:
+        zarr.save_array(folder, image)
+    else:
+        zarr.save_group(folder, image, image[::2, ::2])
+    viewer, widget = open_widget()
+    viewer.open(folder, plugin="napari")
+    assert viewer.layers["cells"].multiscale == (levels > 1)
+    widget.model.value = "gradient"
+    widget.n_segments.value = 12
+    run(widget)
+    result = viewer.layers["cells superpixels"]
+    np.testing.assert_array_equal(copied(viewer, widget), result.data)
+    [record] = result.save(str(tmp_path / "record.json"), plugin="napari-paf")
+    assert notifications == [("info", NO_IMAGE_FILE)]
+    again = ["replay", record, str(tmp_path / "again.tif")]
+    refused = CliRunner().invoke(app, again)
+    assert refused.exit_code != 0
+    assert "cells.zarr is a folder" in refused.output
+    # As the sentence says:
+    tifffile.imwrite(tmp_path / "cells.tif", image)
+    again += ["--image", str(tmp_path / "cells.tif")]
+    done = CliRunner().invoke(app, again)
+    assert done.exit_code == 0, done.output
+    np.testing.assert_array_equal(tifffile.imread(again[2]), result.data)
 
 
 def test_replay_says_what_does_not_fit(open_widget, run):

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
+from napari_paf.widgets.common.napari_history import done_and_undone, last_edit
 from napari_paf.widgets.common.records import KEY, record_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_paf.widgets.common.layers import Index
+    from napari_paf.widgets.common.napari_history import Edit
 
 KEPT = (
     "They are in a layer of their own: the earlier ones may have been edited by hand, "
@@ -26,8 +28,6 @@ KEPT = (
 
 # Undoing a run needs some 30 bytes for every pixel that changed.
 _MOST_PIXELS_TO_UNDO = 2**21
-
-_SAMPLE = 64  # pixels of a step that are looked at to tell whether it is undone
 
 
 def can_undo(target: Labels, region: Index, labels: NDArray[Any]) -> bool:
@@ -70,11 +70,10 @@ def write_labels(
                 np.full(n_changed, part) if isinstance(part, int) else next(where)
                 for part in region
             )
+            target.data_setitem(indices, labels[changed])
             if target not in _histories:
                 _histories[target] = _History(target)
-            step = _Step.of(target, indices, labels[changed])
-            _histories[target].note(step, target.data.shape)
-            target.data_setitem(indices, labels[changed])
+            _histories[target].note(target)
     target.metadata = {**target.metadata, KEY: record}
 
 
@@ -114,84 +113,78 @@ def records_to_come_back(layer: Labels) -> Iterable[dict[str, Any]]:
 
 @dataclass
 class _Step:
-    """A writing of labels, in a sample of the pixels that it changed.
+    """A writing of labels.
 
     Attributes
     ----------
-    places : tuple of ndarray of int
-        Where in the layer's data.
-    before, after : ndarray
-        The labels there before and after the writing.
+    edit : object
+        What napari keeps of it.
     record : dict
         That of the labels which are not in the layer: the earlier ones, or after
         undo the later ones.
     """
 
-    places: tuple[NDArray[Any], ...]
-    before: NDArray[Any]
-    after: NDArray[Any]
+    edit: Edit
     record: dict[str, Any]
-
-    @classmethod
-    def of(
-        cls, layer: Labels, indices: tuple[NDArray[Any], ...], labels: NDArray[Any]
-    ) -> _Step:
-        """Return the step that will write labels at indices of a layer."""
-        every = -(-labels.size // _SAMPLE)
-        places = tuple(along[::every].copy() for along in indices)
-        before = layer.data[places].copy()
-        return cls(places, before, labels[::every].copy(), record_of(layer))
 
 
 class _History:
     """The steps of a layer that napari's undo and redo go through.
 
-    napari does not tell of undo. It draws the layer anew, and then the pixels of the
-    step have all changed back, which editing by hand does not bring about. The record
-    in the layer then changes places with the one in the step.
+    napari does not tell of undo, but draws the layer anew. Where the step is among
+    those to redo by then, its record and the one in the layer change places.
     """
 
     def __init__(self, layer: Labels) -> None:
         self._layer = ref(layer)
-        self.steps: list[_Step] = []
-        self._n_done = 0
+        self._done: list[_Step] = []
+        self._undone: list[_Step] = []
         self._shape: tuple[int, ...] = ()
         layer.events.set_data.connect(self.follow)
 
-    def note(self, step: _Step, shape: tuple[int, ...]) -> None:
-        """Take note of a step that is about to be made, in data of a shape."""
-        self._shape = shape
-        self.steps[self._n_done :] = [step]  # what was undone cannot be redone
-        self._n_done += 1
+    @property
+    def steps(self) -> list[_Step]:
+        """All that undo or redo can reach, in the order in which they were made."""
+        return [*self._done, *reversed(self._undone)]
+
+    def note(self, layer: Labels) -> None:
+        """Take note of what was just written, before the layer has its record."""
+        self._shape = layer.data.shape
+        self._done.append(_Step(last_edit(layer), record_of(layer)))
+        self._undone.clear()
 
     def forget(self) -> None:
         """Forget all steps."""
-        self.steps.clear()
-        self._n_done = 0
+        self._done.clear()
+        self._undone.clear()
 
     def follow(self, event: Any = None) -> None:
         """Bring the record up to date with what undo and redo have done."""
         layer = self._layer()
-        if layer is None or not self.steps:
+        if layer is None or not (self._done or self._undone):
             return
         if layer.data.shape != self._shape:  # napari draws before it tells
             self.forget()
             return
-        data, steps, before = layer.data, self.steps, self._n_done
-        while self._n_done > 0 and _holds(data, steps[self._n_done - 1], "before"):
-            self._n_done -= 1
-            self._exchange(layer, steps[self._n_done])
-        while self._n_done < len(steps) and _holds(data, steps[self._n_done], "after"):
-            self._exchange(layer, steps[self._n_done])
-            self._n_done += 1
-        if self._n_done != before:
+        done, undone = done_and_undone(layer)
+        moved = 0
+        while self._done and id(self._done[-1].edit) in undone:
+            self._undone.append(self._exchanged(layer, self._done.pop()))
+            moved += 1
+        while self._undone and id(self._undone[-1].edit) in done:
+            self._done.append(self._exchanged(layer, self._undone.pop()))
+            moved += 1
+        # What napari has dropped stays as it is.
+        self._done = [step for step in self._done if id(step.edit) in done]
+        self._undone = [step for step in self._undone if id(step.edit) in undone]
+        if moved:
             news.undone.emit(layer)
 
-    def _exchange(self, layer: Labels, step: _Step) -> None:
-        if KEY not in layer.metadata:  # somebody has taken it away
-            return
-        record, step.record = step.record, layer.metadata[KEY]
-        layer.metadata = {**layer.metadata, KEY: record}
+    def _exchanged(self, layer: Labels, step: _Step) -> _Step:
+        if KEY in layer.metadata:  # or somebody has taken it away
+            record, step.record = step.record, layer.metadata[KEY]
+            layer.metadata = {**layer.metadata, KEY: record}
+        return step
 
 
 class _News(QObject):
@@ -202,7 +195,3 @@ class _News(QObject):
 
 news = _News()
 _histories: WeakKeyDictionary[Labels, _History] = WeakKeyDictionary()
-
-
-def _holds(data: NDArray[Any], step: _Step, when: str) -> bool:
-    return np.array_equal(data[step.places], getattr(step, when))

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app_model.types import KeyCode, KeyMod
 
 from napari_paf.widgets.common.events import Connections
+from napari_paf.widgets.common.napari_history import to_redo, to_undo
 from napari_paf.widgets.painter.keys import relay
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, MutableSequence, Sequence
+
     from napari.layers import Labels
+
+    from napari_paf.widgets.common.napari_history import Edit
 
 UNDO = KeyMod.CtrlCmd | KeyCode.KeyZ
 REDO = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
+
+
+class _Step(NamedTuple):
+    """Something done to a layer, by an edit that napari keeps of it."""
+
+    layer: Labels
+    edit: Edit
 
 
 class UndoKeys:
@@ -23,14 +36,18 @@ class UndoKeys:
     Every layer of napari has a history of its own, and the keys go to the active one.
     While somebody paints, that is the painted layer, but finer and coarser change the
     superpixels below it. This remembers which of the two was changed when.
+
+    Of the superpixels, only what the painter itself did is taken back, and only while
+    it is what their own undo would take back: runs and edits by hand are theirs.
     """
 
     def __init__(self) -> None:
         self._target: Labels | None = None
         self._superpixels: Labels | None = None
         self._connections = Connections()
-        self._done: deque[Labels] = deque(maxlen=200)  # napari keeps 100 of a layer
-        self._undone: list[Labels] = []
+        self._is_refining = False
+        self._done: deque[_Step] = deque(maxlen=100)  # as napari keeps of a layer
+        self._undone: list[_Step] = []
         self._bound: list[Any] = []
 
     def follow(self, target: Labels | None, superpixels: Labels | None) -> None:
@@ -41,8 +58,8 @@ class UndoKeys:
         if target is None or superpixels is None or target is superpixels:
             return
         self._target, self._superpixels = target, superpixels
-        self._connections.connect(target.events.paint, self._on_paint)
         for layer in (target, superpixels):
+            self._connections.connect(layer.events.paint, self._on_paint)
             self._connections.connect(layer.events.data, self._on_data)
         for key, method in ((UNDO, self.undo), (REDO, self.redo)):
             try:
@@ -51,25 +68,30 @@ class UndoKeys:
                 continue  # somebody has bound it to something else
             self._bound.append(key)
 
-    def refined(self) -> None:
-        """Take note that superpixels were made finer or coarser just now."""
-        if self._superpixels is not None:
-            self._done.append(self._superpixels)
-            self._undone.clear()
+    @contextmanager
+    def refining(self) -> Iterator[None]:
+        """Note what is done to the superpixels meanwhile as the painter's own."""
+        self._is_refining = True
+        try:
+            yield
+        finally:
+            self._is_refining = False
 
     def undo(self) -> None:
         """Take back what was done last, in whichever of the two layers."""
-        layer = self._done.pop() if self._done else self._target
-        if layer is not None:
-            self._undone.append(layer)
-            layer.undo()
+        step, target = _next(self._done, to_undo), self._target
+        if step is None and target is not None:  # what was done before
+            step = _Step(target, next(iter(to_undo(target)), None))
+        if step is not None:
+            self._undone.append(step)
+            step.layer.undo()
 
     def redo(self) -> None:
         """Do again what was taken back last."""
-        if self._undone:
-            layer = self._undone.pop()
-            self._done.append(layer)
-            layer.redo()
+        step = _next(self._undone, to_redo)
+        if step is not None:
+            self._done.append(step)
+            step.layer.redo()
 
     def release(self) -> None:
         """Give the keys back, and forget."""
@@ -84,13 +106,28 @@ class UndoKeys:
 
     def _on_paint(self, event: Any) -> None:
         """Note a stroke, ours or one by hand; napari tells once for each."""
-        if self._target is not None:
-            self._done.append(self._target)
+        if event.source is self._target or self._is_refining:
+            self._done.append(_Step(event.source, event.value[0]))
             self._undone.clear()
 
     def _on_data(self, event: Any) -> None:
         """Forget what was done to an array that is another one now."""
         for steps in (self._done, self._undone):
-            kept = [layer for layer in steps if layer is not event.source]
+            kept = [step for step in steps if step.layer is not event.source]
             steps.clear()
             steps.extend(kept)
+
+
+def _next(
+    steps: MutableSequence[_Step], of_layer: Callable[[Labels], Sequence[Edit]]
+) -> _Step | None:
+    """Return the last step that is its layer's next one, and drop those after it.
+
+    They were taken back or done again without the painter, or something else was done
+    to their layer since.
+    """
+    while steps:
+        step = steps.pop()
+        if any(edit is step.edit for edit in of_layer(step.layer)):
+            return step
+    return None

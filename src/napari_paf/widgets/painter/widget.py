@@ -107,12 +107,11 @@ class PainterWidget(PainterFollower):
         if strokes is None:
             return
         label = strokes.at(position)
-        reason = strokes.refine(position, finer=finer) if label else ""
+        with self._undo_keys.refining():
+            reason = strokes.refine(position, finer=finer) if label else ""
         self._show_hover(position)
         if reason:
             self._say(reason)
-        elif label:
-            self._undo_keys.refined()
 
     def toggle(self) -> None:
         """Start or stop painting with the mouse."""

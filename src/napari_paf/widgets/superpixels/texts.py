@@ -64,6 +64,9 @@ NEEDS_RUN = (
     "them."
 )
 UNDONE = "The run of {} superpixels again, after undo or redo."
+SETTINGS_STAY = (
+    "Run would use the settings above; Load from layer brings back those of this run."
+)
 TOO_LARGE = (
     "{} pixels are too many at once: choose a part or a lower resolution under "
     "More settings."
@@ -72,6 +75,10 @@ NO_SHAPE = "Draw a rectangle, an ellipse or a polygon, or choose another part."
 NO_SHAPE_HERE = (
     "The shapes of \u201c{}\u201d lie on other planes: draw one on this plane, or "
     "choose another part."
+)
+NO_IMAGE_FILE = (
+    "napari-paf replay will not find the image by itself: it reads files, no folders "
+    "such as zarr's. Name a TIFF of it with --image; Copy as Python needs no file."
 )
 NOTHING_TO_COPY = "Run first: there is nothing to copy yet."
 HELP = "https://github.com/napari-paf/napari-paf/blob/main/docs/superpixels_widget.md"

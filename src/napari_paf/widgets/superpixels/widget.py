@@ -28,6 +28,7 @@ from napari_paf.widgets.superpixels.texts import (
     NEEDS_RUN,
     NOT_RECORDED,
     NOTHING_TO_COPY,
+    SETTINGS_STAY,
     UNDONE,
     drawn,
     failure,
@@ -126,6 +127,7 @@ class SuperpixelsWidget(SuperpixelFollower):
         known = hierarchy_of(layer)  # up to date with undo, as the record then is
         self._take_over(record_of(layer))
         self._live = None if known is None else Live(layer)
+        self._redraw.start(0)  # says what is shown now
 
     def copy_as_python(self) -> str:
         """Copy the lines that compute the last result again, and return them."""
@@ -224,9 +226,20 @@ class SuperpixelsWidget(SuperpixelFollower):
 
     def _on_undone(self, layer: Labels) -> None:
         """Say what is shown after undo or redo of a run."""
-        if self._live is not None and self._live.is_of([layer]) and self._run is None:
-            number = record_of(layer).get("n_segments")
-            self._panel.set_running(False, UNDONE.format(number))
+        live = self._live
+        if live is None or not live.is_of([layer]) or self._run is not None:
+            return
+        said = UNDONE.format(record_of(layer).get("n_segments"))
+        if not self._is_set_as(live):
+            said += f" {SETTINGS_STAY}"
+        self._panel.set_running(False, said)
+
+    def _is_set_as(self, live: Live) -> bool:
+        """Whether the settings are those that a result was made with."""
+        if self._plane is None or not live.shows(self.n_segments.value):
+            return False
+        settings = self._make_request(self._plane).record()
+        return live.fits(settings, in_view=self.region.value == "view")
 
     def _failure(self, error: Exception) -> str:
         return failure(error)
