@@ -3,7 +3,7 @@
 Usage::
 
     python tools/show_few_labels.py MICROSCOPY_DIR MODEL OUTPUT_DIR \\
-        --kinds histology_rgb_dsb2018 phase_contrast_usiigaci
+        --kinds histology_rgb_dsb2018 em_sem_axons_ads
 
 MODEL must not have seen the kinds (``train_default.py --without``). Of every kind,
 three crops of 256 x 256 pixels with their labels go into the training, all from images
