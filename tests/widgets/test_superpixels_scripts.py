@@ -198,7 +198,8 @@ def test_images_in_folders(open_widget, run, tmp_path, notifications, levels):
     again = ["replay", record, str(tmp_path / "again.tif")]
     refused = CliRunner().invoke(app, again)
     assert refused.exit_code != 0
-    assert "cells.zarr is a folder" in refused.output
+    said = " ".join(refused.output.split())
+    assert "cells.zarr is a folder; give the image with --image FILE." in said
     # As the sentence says:
     tifffile.imwrite(tmp_path / "cells.tif", image)
     again += ["--image", str(tmp_path / "cells.tif")]

@@ -56,6 +56,8 @@ def replay(
             f"{record} has image_path={path!r}, which is no text; give the image with "
             "--image FILE."
         )
+    if image is None and Path(path).is_dir():  # a zarr array, for example
+        raise ValueError(f"{path} is a folder; give the image with --image FILE.")
     check_label_path(labels, path, mask)
     check_record(noted)
     source = _read_image(path, noted)
