@@ -178,7 +178,7 @@ def test_images_in_folders(open_widget, run, tmp_path, notifications, levels):
 
     from napari_paf.cli import app
 
-    zarr = pytest.importorskip("zarr")
+    zarr = pytest.importorskip("zarr", reason="older versions of napari lack it")
     image = picture(20, 24)
     folder = tmp_path / "cells.zarr"
     if levels == 1:
