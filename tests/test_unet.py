@@ -9,7 +9,6 @@ import torch
 from napari_paf._offsets import edge_slices
 from napari_paf.affinity import _strips
 from napari_paf.affinity.gradient import gradient_affinity
-from napari_paf.affinity.normalize import PART, normalize_intensity
 from napari_paf.affinity.unet import AffinityUNet, Block, ConvNorm, UNetConfig
 
 SMALL = UNetConfig(widths=(4, 6, 8))
@@ -211,72 +210,6 @@ def test_prepare_repeats_grey_and_refuses_other_channels() -> None:
         network.prepare(np.zeros((4, 3, 4)))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int64, np.float32])
-def test_same_picture_same_input_in_every_dtype(dtype: type) -> None:
-    picture = np.random.default_rng(0).integers(0, 100, (1, 20, 30))
-    expected = normalize_intensity(picture.astype(np.float64))
-    np.testing.assert_allclose(
-        normalize_intensity(picture.astype(dtype)), expected, atol=1e-6
-    )
-    # Neither gain nor offset matter.
-    scaled = picture.astype(np.float64) * 300 + 1234
-    np.testing.assert_allclose(normalize_intensity(scaled), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "image",
-    [
-        np.full((1, 4, 4), 3.0),
-        np.zeros((1, 4, 4), np.uint8),
-        np.zeros((1, 4, 4), bool),
-        np.full((3, 2, 2), 1e308),
-        np.zeros((3, 0, 4)),
-    ],
-)
-def test_constant_image_becomes_zero(image: np.ndarray) -> None:
-    result = normalize_intensity(image)
-    assert result.shape == image.shape
-    assert not result.any()
-
-
-@pytest.mark.parametrize("scale", [1e-300, 1e300, 1.7e308, 5e-324])
-def test_extreme_values_stay_finite(scale: float) -> None:
-    image = np.array([[-1.0, 1.0, 0.0, 1.0]]) * scale
-    with np.errstate(all="raise", under="ignore"):
-        result = normalize_intensity(image)
-    np.testing.assert_allclose(result, [[-1, 1, 0, 1]], atol=0.01)
-
-
-def test_few_outliers_do_not_set_the_range() -> None:
-    image = np.tile(np.linspace(0, 1, 100), (100, 1))
-    burnt = image.copy()
-    burnt[0, :5] = 1e9
-    difference = normalize_intensity(burnt) - normalize_intensity(image)
-    assert np.abs(difference[1:]).max() < 0.02
-    assert normalize_intensity(burnt).max() <= 2
-
-
-def test_a_single_spot_survives() -> None:
-    image = np.zeros((1, 100, 100))
-    image[0, 50, 50] = 5
-    result = normalize_intensity(image)
-    assert result[0, 50, 50] == 1
-    assert result[0, 0, 0] == -1
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16"])
-@pytest.mark.parametrize("spread", [0.0, 0.001, 3.0, 60.0])
-def test_normalisation_by_histogram_is_the_same(dtype: str, spread: float) -> None:
-    """Large images with few values are not sorted; nothing else may differ."""
-    rng = np.random.default_rng(5)
-    image = rng.normal([[[50]], [[70]]], spread, (2, 400, 400))
-    image[0, 0, :10] = 90
-    image = np.clip(image, -100, 120).astype(dtype)
-    assert image.size > PART
-    expected = normalize_intensity(image.astype(np.float64))
-    np.testing.assert_array_equal(normalize_intensity(image), expected)
-
-
 def test_logits_keep_their_precision_under_autocast() -> None:
     network = AffinityUNet(UNetConfig(widths=(8, 8))).eval()
     image = torch.rand(1, 3, 32, 32)
@@ -284,15 +217,3 @@ def test_logits_keep_their_precision_under_autocast() -> None:
         logits = network(image)
     assert logits.dtype == torch.float32
     assert not torch.equal(logits, logits.bfloat16().float())
-
-
-@pytest.mark.parametrize(
-    ("dtype", "offset"),
-    [("i8", 2**60), ("i8", -(2**62)), ("u8", 2**63), (">u8", 2**60)],
-)
-def test_an_offset_of_64_bit_integers_does_not_matter(dtype: str, offset: int) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (40, 50))
-    large = np.array([[value + offset for value in row] for row in image.tolist()])
-    np.testing.assert_allclose(
-        normalize_intensity(large.astype(dtype)), normalize_intensity(image), atol=1e-6
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,74 @@ TAIL = 0.1
 
 PART = 2**18
 """Of the pixels, which are counted at once."""
+
+WIDE = 0.5
+"""Share of the range of all channels that a channel is to span. Of 300 photographs
+(BSDS500 train and val), every colour does."""
+
+ALIKE = 0.5
+"""Correlation with a wide channel from which on a narrow one shows the same things. In
+stained tissue most narrow colours are so (all but one of 51 in 78 images)."""
+
+SAMPLE = 2**14
+"""Pixels, at most, that are looked at to tell colours from other channels."""
+
+
+def normalize_channels(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Map the channels of an image to -1 ... 1, together if they are colours.
+
+    Colours share one range, which keeps their relations. In that of other channels,
+    such as fluorescent stains, the dimmest would drown: then each has its own. They
+    are taken for colours if every channel spans half the range of all, or is correlated
+    by 0.5 or more with one that does, or is constant.
+
+    Parameters
+    ----------
+    image : (channel, *spatial) ndarray
+        Any real dtype.
+
+    Returns
+    -------
+    normalized : ndarray of float32
+        See `normalize_intensity`.
+
+    Examples
+    --------
+    >>> stains = np.array([[[0, 0, 900, 900]], [[0, 9, 0, 9]]])
+    >>> normalize_channels(stains)[:, 0]
+    array([[-1., -1.,  1.,  1.],
+           [-1.,  1., -1.,  1.]], dtype=float32)
+    """
+    if _are_colours(image):
+        return normalize_intensity(image)
+    return np.stack([normalize_intensity(channel) for channel in image])
+
+
+def _are_colours(image: NDArray[Any]) -> bool:
+    """Return whether no channel would drown in the range of all of them."""
+    if len(image) == 1 or image.size == 0:
+        return True
+    ndim = image.ndim - 1
+    step = math.ceil((image[0].size / SAMPLE) ** (1 / ndim))
+    some = image[(slice(None), *(slice(None, None, step),) * ndim)]
+    values = some.reshape(len(image), -1).astype(np.float64)
+    values /= np.abs(values).max() or 1  # the range of huge values would overflow
+    varied = values[np.ptp(values, axis=1) > 0]
+    if len(varied) < 2:
+        return True
+    whole = _robust_range(varied)
+    spans = np.array([_robust_range(channel) for channel in varied])
+    wide = spans >= WIDE * whole
+    return bool(
+        wide.all()
+        or (wide.any() and (np.abs(np.corrcoef(varied))[wide].max(0) >= ALIKE).all())
+    )
+
+
+def _robust_range(values: NDArray[np.float64]) -> float:
+    """Return the width of the range that `normalize_intensity` maps to -1 ... 1."""
+    low, high = np.percentile(values, (TAIL, 100 - TAIL))
+    return float(high - low if high > low else np.ptp(values))
 
 
 def normalize_intensity(image: NDArray[Any]) -> NDArray[np.float32]:

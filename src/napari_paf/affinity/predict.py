@@ -58,7 +58,8 @@ def predict_affinity(
         Axis of the channels. Default: the image has none. One channel, or as many as
         the model was trained on, are predicted together. Any other number is
         predicted channel by channel, and an edge in any of them counts: the least
-        affinity is returned.
+        affinity is returned. Channels that are no colours, such as fluorescent stains,
+        are brought to one range, so that dim ones count as well.
     spacing : sequence of float, optional
         Size of a pixel along each spatial axis; only proportions matter. Default:
         all are 1. Networks for planes see them stretched to their true proportions;

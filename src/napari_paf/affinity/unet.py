@@ -25,7 +25,7 @@ from napari_paf._offsets import edge_slices, neighbour_offsets
 from napari_paf._progress import Progress, part, silent
 from napari_paf._validation import LARGEST_BALANCE
 from napari_paf.affinity._strips import in_strips, rows_of_strip
-from napari_paf.affinity.normalize import normalize_intensity
+from napari_paf.affinity.normalize import normalize_channels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -301,15 +301,15 @@ class AffinityUNet(nn.Module):
     def prepare(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Return the network's input for a whole image (channel, *spatial).
 
-        Intensities are normalised over the whole image, so do this before
-        cutting tiles. A single channel is repeated.
+        Intensities are normalised over the whole image (`normalize_channels`), so do
+        this before cutting tiles. A single channel is repeated.
         """
         if len(image) not in (1, self.config.channels):
             raise ValueError(
                 f"image has {len(image)} channels: this model takes 1 or "
                 f"{self.config.channels}; choose channels, or train a model on them."
             )
-        return self.prepare_normalized(normalize_intensity(image))
+        return self.prepare_normalized(normalize_channels(image))
 
     def prepare_normalized(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the network's input for a part of an image normalised as a whole."""

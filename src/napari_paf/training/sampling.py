@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_paf._offsets import neighbour_offsets
-from napari_paf.affinity.normalize import normalize_intensity
+from napari_paf.affinity.normalize import normalize_channels
 from napari_paf.training.augmentation import Augmentation, change_intensity
 from napari_paf.training.losses import pair_weights
 
@@ -117,7 +117,7 @@ def make_sample(
         As in `Sample`.
     """
     # One byte per value: finer steps drown in the noise that is added later.
-    codes = np.rint((normalize_intensity(image) + OFFSET) * STEPS)
+    codes = np.rint((normalize_channels(image) + OFFSET) * STEPS)
     # A copy: the caller may go on labelling meanwhile.
     labels = labels.reshape(-1, *image.shape[1:]).copy()
     return Sample(
