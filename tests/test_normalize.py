@@ -148,8 +148,11 @@ def test_the_same_channels_in_every_dtype(dtype: type) -> None:
     )
 
 
-def test_extreme_channels_stay_finite() -> None:
-    image = stains() * np.array([1e300, 1e306, 1e-300])[:, None, None]
+@pytest.mark.parametrize("dtype", [np.float64, np.longdouble])
+def test_extreme_channels_stay_finite(dtype: type) -> None:
+    image = stains().astype(dtype) * np.array([1e300, 1e306, 1e-300])[:, None, None]
+    if np.finfo(dtype).maxexp > 1024:
+        image *= np.longdouble("1e50")
     expected = np.stack([normalize_intensity(channel) for channel in stains()])
     with np.errstate(all="raise", under="ignore"):
         result = normalize_channels(image)

@@ -65,8 +65,9 @@ def _are_colours(image: NDArray[Any]) -> bool:
     ndim = image.ndim - 1
     step = math.ceil((image[0].size / SAMPLE) ** (1 / ndim))
     some = image[(slice(None), *(slice(None, None, step),) * ndim)]
-    values = some.reshape(len(image), -1).astype(np.float64)
-    values /= np.abs(values).max() or 1  # the range of huge values would overflow
+    large = some.reshape(len(image), -1).astype(np.longdouble)
+    # The range of huge values would overflow.
+    values = (large / (np.abs(large).max() or 1)).astype(np.float64)
     varied = values[np.ptp(values, axis=1) > 0]
     if len(varied) < 2:
         return True
