@@ -7,8 +7,9 @@ Usage::
 A volume has other numbers of edges than an image, so seconds are compared per edge: of
 neighbours across faces alone to an image with 4 neighbours, of others to one with 8.
 The affinities are gradients of a picture and of a volume continued by their mirror
-images; of smooth noise, of one contrast whatever the axes; of the same noise, so faint
-that nearly all edges are alike; and random numbers.
+images; what the default network predicts for them; gradients of smooth noise, of one
+contrast whatever the axes; of the same noise, so faint that nearly all edges are alike;
+and random numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from conftest import picture
-from napari_paf import entropy_rate_superpixels, gradient_affinity
+from napari_paf import (
+    entropy_rate_superpixels,
+    gradient_affinity,
+    predict_affinity,
+)
 from napari_paf.samples import load_sample
 
 EDGES = {(2, 1): 2, (2, 2): 4, (3, 1): 3, (3, 2): 9, (3, 3): 13}  # per pixel
@@ -70,6 +75,15 @@ def affinities(
             3: partial(gradient_affinity, stack),
         },
     )
+    yield (
+        "the default network's",
+        {
+            2: partial(
+                predicted, predict_affinity(picture(*image), channel_axis=-1), 2
+            ),
+            3: partial(predicted, predict_affinity(stack), 3),
+        },
+    )
     random = np.random.default_rng(0)
 
     def smooth(shape: tuple[int, ...], contrast: float) -> NDArray[np.float32]:
@@ -90,6 +104,14 @@ def affinities(
         return random.random((EDGES[len(shape), connectivity], *shape), np.float32)
 
     yield "random", {2: partial(noise, image), 3: partial(noise, volume)}
+
+
+def predicted(
+    affinity: NDArray[np.float32], ndim: int, connectivity: int
+) -> NDArray[np.float32]:
+    """Return what of a network's affinities `superpixels` clusters."""
+    enough = len(affinity) >= EDGES[ndim, connectivity] and connectivity > 1
+    return affinity if enough else affinity[:ndim]
 
 
 def microseconds(make: Affinity, connectivity: int, n_threads: int) -> float:
