@@ -25,11 +25,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from conftest import picture
-from napari_paf import (
-    entropy_rate_superpixels,
-    gradient_affinity,
-    predict_affinity,
-)
+from napari_paf import entropy_rate_superpixels, gradient_affinity, predict_affinity
 from napari_paf.samples import load_sample
 
 EDGES = {(2, 1): 2, (2, 2): 4, (3, 1): 3, (3, 2): 9, (3, 3): 13}  # per pixel
@@ -110,7 +106,7 @@ def predicted(
     affinity: NDArray[np.float32], ndim: int, connectivity: int
 ) -> NDArray[np.float32]:
     """Return what of a network's affinities `superpixels` clusters."""
-    enough = len(affinity) >= EDGES[ndim, connectivity] and connectivity > 1
+    enough = len(affinity) >= EDGES[ndim, connectivity]
     return affinity if enough else affinity[:ndim]
 
 

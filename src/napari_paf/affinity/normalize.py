@@ -17,12 +17,12 @@ PART = 2**18
 """Of the pixels, which are counted at once."""
 
 WIDE = 0.5
-"""Share of the range of all channels that a channel is to span. Of 300 photographs
-(BSDS500 train and val), every colour does."""
+"""Share of the range of all channels that a channel is to span. The colours of
+photographs do: all of them in BSDS500 train and val."""
 
 ALIKE = 0.5
-"""Correlation with a wide channel from which on a narrow one shows the same things. In
-stained tissue most narrow colours are so (all but one of 51 in 78 images)."""
+"""Correlation with a wide channel from which on a narrow one shows the same things, as
+the narrow colours of stained tissue do."""
 
 SAMPLE = 2**14
 """Pixels, at most, that are looked at to tell colours from other channels."""
