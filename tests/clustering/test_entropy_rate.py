@@ -21,7 +21,7 @@ from napari_paf import (
     entropy_rate_superpixels,
     gradient_affinity,
 )
-from napari_paf.clustering import _threads, merging
+from napari_paf.clustering import _held_back, _threads, merging
 from napari_paf.clustering._gains import (
     LOOP_BITS,
     entropy_gain,
@@ -86,8 +86,14 @@ def count_islands(mask, connectivity):
 
 
 @thorough
-@given(problem=problems(), n_threads=st.integers(1, 3))
-def test_equals_the_naive_greedy(problem, n_threads, small_blocks):
+@given(
+    problem=problems(),
+    n_threads=st.integers(1, 3),
+    at_first=st.sampled_from([-1, 1]),
+    single=st.sampled_from([0.0, 0.3, 0.9]),
+)
+def test_equals_the_naive_greedy(problem, n_threads, at_first, single, small_blocks):
+    _held_back.AT_FIRST, _held_back.SINGLE = at_first, single  # `small_blocks` resets
     affinity, arguments = problem
     mask = arguments["mask"]
     if mask is not None:
@@ -186,7 +192,9 @@ def test_is_the_same_without_compiling():
 import sys; sys.path.insert(0, sys.argv[1])
 import numpy as np, naive
 from napari_paf import entropy_rate_hierarchy, entropy_rate_superpixels
-from napari_paf.clustering import _left, _order, _queue, _window, merging
+from napari_paf.clustering import _held_back, _left, _order, _queue, _window, merging
+_held_back.MANY, _held_back.LARGE, _held_back.BOX = 0, 0, 9
+_held_back.AT_FIRST, _held_back.SINGLE = 1, 0.3
 merging.LEAF, _left.FEW = {2: 16, 3: 8}, 2
 _queue.ITEMS_PER_LOG, _window.WINDOW = 2, 9
 rng = np.random.default_rng(0)

@@ -7,6 +7,7 @@ between them, and the edges that leave them. No component reaches beyond its blo
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,7 @@ class Limit(NamedTuple):
     earlier_gain: NDArray[np.float64]
     n_wanted: int
     leaves: bool  # whether anything is to be left to a parent
+    floor: float = -math.inf  # leave what gains no more: better may be held back
 
 
 NO_LIMIT = Limit(np.empty(0), UNLIMITED, leaves=True)
@@ -88,6 +90,7 @@ def merge_block(
         limit.earlier_gain,
         limit.n_wanted,
         0 if limit.n_wanted < UNLIMITED else int(n * IDLE),
+        limit.floor,
         pulse,
     )
     edge.resize(n_merged, refcheck=False)  # in place: memory is given back
@@ -114,13 +117,16 @@ def merge_parent(
     components = new_components(pixel, -forest.root[pixel])
     n_items = sum(len(child.items) for child in children)
     queue = new_queue(problem, n_items, children[0].items.dtype)
-    n_bundles = sum(len(child.bundles.first) - 1 for child in children)
-    n_edges = sum(len(child.bundles.edge) for child in children)
-    bundles = new_bundles(n_bundles, n_edges, children[0].bundles.edge.dtype)
+    bundles = children[0].bundles
+    if len(children) > 1:
+        n_bundles = sum(len(child.bundles.first) - 1 for child in children)
+        n_edges = sum(len(child.bundles.edge) for child in children)
+        bundles = new_bundles(n_bundles, n_edges, bundles.edge.dtype)
     first, first_bundle = 0, 0
     while children:
         child = children.pop(0)
-        append(bundles, first_bundle, child.bundles)
+        if bundles is not child.bundles:
+            append(bundles, first_bundle, child.bundles)
         _put(
             problem,
             forest,

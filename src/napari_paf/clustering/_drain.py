@@ -8,7 +8,7 @@ from typing import Any
 from napari_paf.clustering._bundles import Bundles, best_edge, gain_inside
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import balance_gain
-from napari_paf.clustering._queue import Queue, depth, put
+from napari_paf.clustering._queue import Queue, depth, log_at, put
 from napari_paf.clustering._state import (
     Components,
     Forest,
@@ -41,6 +41,7 @@ def drain(
     earlier_gain: Any,
     n_wanted: int,
     n_idle: int,
+    floor: float,
     pulse: Any,
 ) -> int:
     """Take the dominant edges of a block from its queue, best first.
@@ -71,6 +72,8 @@ def drain(
     n_idle : int
         Give up, leaving the rest to the next round, when no more components than
         this do not wait yet: the queue is long, and little would come of it.
+    floor : float
+        Take only what gains more: edges that are held back may gain as much.
     pulse : (2,) ndarray of int64
         Set the first to stop; the second tells how many merges have been made.
 
@@ -84,12 +87,13 @@ def drain(
     size_terms, n_logs = problem.size_terms, queue.n_logs
     span, stop, bucket = Span(0, 0.0, 0.0, 0), 0, 0
     n_heap, n_merged, n_earlier = 0, 0, 0
+    n_open = n_logs if floor == -math.inf else log_at(queue, depth(queue, floor)) + 1
     n_active = len(merged)
     while n_active > n_idle and pulse[0] == 0:
         if n_heap == 0:
             bucket += 1
             if bucket >= span.n_buckets:
-                if stop == n_logs:
+                if stop >= n_open:
                     break
                 start, n_window = stop, 0
                 while stop < n_logs and (
@@ -154,6 +158,8 @@ def drain(
                 waits[a] = waits[b] = True
                 put(queue, n_logs, items, item)
             else:
+                if keys[0] <= floor:
+                    break
                 while n_earlier < len(earlier_gain) and (
                     earlier_gain[n_earlier] > keys[0]
                 ):

@@ -133,13 +133,13 @@ def new_lanes(n: int) -> Lanes:
 
 
 @kernel
-def entropy_gains(lanes: Lanes, total: float) -> None:
+def entropy_gains(lanes: Lanes, n: int, total: float) -> None:
     """Compute `entropy_gain` of the edges in all lanes.
 
     Free of branches, so that the logarithms become vector instructions.
     """
     weight, loop_i, log_i, loop_j, log_j, gain = lanes
-    for at in range(len(gain)):
+    for at in range(n):
         w = weight[at] / total
         log = log2(w)
         surprise = (max(log_i[at], log) - log) + (max(log_j[at], log) - log)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,22 +35,6 @@ from napari_paf.clustering._queue import (
 from napari_paf.clustering._state import Forest, Problem, above
 
 
-class Row(NamedTuple):
-    """The edges that start in one row of a box."""
-
-    log: Any  # (n_offsets, n_pixels) of the queue; -1 where no edge stays inside
-    entropy: Any  # (n_offsets, n_pixels) a bound of what they gain
-    lanes: Lanes  # for one offset
-
-
-def new_row(problem: Problem, n_pixels: int) -> Row:
-    """Return room for the edges that start in a row of pixels."""
-    shape = (len(problem.steps), n_pixels)
-    return Row(
-        np.empty(shape, np.int32), np.empty(shape, np.float32), new_lanes(n_pixels)
-    )
-
-
 def merge_leaf(
     problem: Problem,
     forest: Forest,
@@ -69,73 +53,55 @@ def merge_leaf(
     inner = np.prod(np.maximum(extent - np.abs(problem.offsets), 0), axis=1)
     n_items = int((2 * len(pixel) - inner).sum())  # an edge inside has two ends here
     queue = new_queue(problem, n_items, item)
-    _put_inner(problem, forest, low, high, queue, new_row(problem, extent[2]))
+    lanes, column = new_lanes(extent[2]), np.empty(extent[2], np.int32)
+    _put_inner(problem, forest, low, high, queue, lanes, column)
     _put_leaving(problem, forest, low, high, queue)
     bundles = new_bundles(0, 0, item["edge"])
     return merge_block(problem, forest, components, queue, bundles, limit, pulse)
 
 
 @kernel
-def _fill_row(
+def _put_inner(
     problem: Problem,
     forest: Forest,
     low: Any,
     high: Any,
-    z: int,
-    y: int,
     queue: Queue,
-    row: Row,
+    lanes: Lanes,
+    column: Any,
 ) -> None:
-    """Compute what is queued of the edges that start in one row of a box."""
-    weights, bits, steps = problem.weights, problem.slot_bits, problem.steps
-    offsets, shape, loop = problem.offsets, problem.shape, forest.loop
-    balance = _balance_of_pixels(problem)
-    lanes = row.lanes
-    for k in range(len(steps)):
-        row.log[k] = -1
-        dz, dy, dx = offsets[k, 0], offsets[k, 1], offsets[k, 2]
-        if not (low[0] <= z + dz < high[0] and low[1] <= y + dy < high[1]):
-            continue
-        first, last = max(0, -dx), row.log.shape[1] - max(0, dx)
-        start = (z * shape[1] + y) * shape[2] + low[2] + first
-        log, entropy = row.log[k, first:last], row.entropy[k, first:last]
-        for at in range(len(log)):
-            i = start + at
-            j = i + steps[k]
-            lanes.weight[at] = max(weights[(i << bits) + k], 0.0)
-            lanes.loop_i[at], lanes.log_i[at] = loop[i, 0], loop[i, 1]
-            lanes.loop_j[at], lanes.log_j[at] = loop[j, 0], loop[j, 1]
-        entropy_gains(lanes, problem.total)
-        for at in range(len(log)):
-            entropy[at] = above(lanes.gain[at])
-            log[at] = log_at(queue, depth(queue, lanes.gain[at] + balance))
-        for at in range(len(log)):
-            if weights[((start + at) << bits) + k] < 0:
-                log[at] = -1
-
-
-@kernel
-def _put_inner(
-    problem: Problem, forest: Forest, low: Any, high: Any, queue: Queue, row: Row
-) -> None:
-    """Queue the edges inside a box."""
+    """Queue the edges inside a box; `lanes` and `column` have room for a row."""
     bits, offsets, shape = problem.slot_bits, problem.offsets, problem.shape
+    weights, loop = problem.weights, forest.loop
     height, width = high[1] - low[1], high[2] - low[2]
+    balance = _balance_of_pixels(problem)
     for z in range(low[0], high[0]):
         for y in range(low[1], high[1]):
-            pixel = (z * shape[1] + y) * shape[2] + low[2]
+            row = (z * shape[1] + y) * shape[2] + low[2]
             own = ((z - low[0]) * height + y - low[1]) * width
-            _fill_row(problem, forest, low, high, z, y, queue, row)
-            for x in range(width):
-                for k in range(len(offsets)):
-                    log = row.log[k, x]
-                    if log < 0:
-                        continue
-                    step = (offsets[k, 0] * height + offsets[k, 1]) * width
-                    edge, a = ((pixel + x) << bits) + k, own + x
-                    b = a + step + offsets[k, 2]
+            for k in range(len(offsets)):
+                dz, dy, dx = offsets[k, 0], offsets[k, 1], offsets[k, 2]
+                if not (low[0] <= z + dz < high[0] and low[1] <= y + dy < high[1]):
+                    continue
+                step, own_step = problem.steps[k], (dz * height + dy) * width + dx
+                # What is absent or held back is sorted out without a branch.
+                n = 0
+                for x in range(max(0, -dx), width - max(0, dx)):
+                    column[n] = x
+                    n += weights[((row + x) << bits) + k] >= 0
+                for at in range(n):
+                    i = row + column[at]
+                    j = i + step
+                    lanes.weight[at] = weights[(i << bits) + k]
+                    lanes.loop_i[at], lanes.log_i[at] = loop[i, 0], loop[i, 1]
+                    lanes.loop_j[at], lanes.log_j[at] = loop[j, 0], loop[j, 1]
+                entropy_gains(lanes, n, problem.total)
+                for at in range(n):
+                    x, gain = column[at], lanes.gain[at]
+                    log = log_at(queue, depth(queue, gain + balance))
+                    edge, a = ((row + x) << bits) + k, own + x
                     place = claim(queue, log)
-                    write_item(queue.pool, place, row.entropy[k, x], edge, a, b)
+                    write_item(queue.pool, place, above(gain), edge, a, a + own_step)
 
 
 @kernel

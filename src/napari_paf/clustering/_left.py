@@ -34,6 +34,11 @@ class Pairs(NamedTuple):
     place: Any  # where the next edge of the bundle goes
 
 
+def new_pairs(n: int) -> Pairs:
+    """Return room for what is known of `n` pairs."""
+    return Pairs(*(np.empty(n, np.int64) for _ in Pairs._fields))
+
+
 def leave(
     forest: Forest, components: Components, queue: Queue, bundles: Bundles, n_left: int
 ) -> Left:
@@ -55,7 +60,7 @@ def leave(
     _sort(queue, first[1:], items)
     queue.pool.resize(0, refcheck=False)
     packed = new_bundles(n_edges // FEW, n_edges, bundles.edge.dtype)
-    n_items, n_bundles = _bundle(
+    n_items, n_bundles = bundle_items(
         items,
         first[:-1],
         bundles,
@@ -63,7 +68,7 @@ def leave(
         packed,
         np.full(n_left, -1, np.int32),
         np.empty(n_most, np.int32),
-        Pairs(*(np.empty(n_most, np.int64) for _ in Pairs._fields)),
+        new_pairs(n_most),
     )
     items.resize(n_items, refcheck=False)
     packed.first.resize(n_bundles + 1, refcheck=False)
@@ -136,7 +141,7 @@ def _sort(queue: Queue, first: Any, items: Any) -> None:
 
 
 @kernel
-def _bundle(
+def bundle_items(
     items: Any,
     first: Any,
     earlier: Bundles,
@@ -152,8 +157,8 @@ def _bundle(
     ----------
     items : (n_items,) ndarray
         Sorted by `a`, which is less than `b`, or `b` is -1.
-    first : (n_components + 1,) ndarray
-        Where the items of each component `a` begin.
+    first : (n + 1,) ndarray
+        Where the items of each of `n` components `a` begin.
     earlier : Bundles
         What the items stand for.
     few : int
@@ -172,8 +177,8 @@ def _bundle(
     """
     n_edges, bundle_of, item_of, place = pairs
     n_items, n_bundles = 0, 0
-    for a in range(len(first) - 1):
-        start, stop = first[a], first[a + 1]
+    for component in range(len(first) - 1):
+        start, stop = first[component], first[component + 1]
         n_pairs = 0
         for at in range(start, stop):
             b = items[at]["b"]
@@ -195,7 +200,8 @@ def _bundle(
                 n_bundles += 1
                 bundles.first[n_bundles] = place[pair] + n_edges[pair]
         for at in range(start, stop):
-            b, edge, entropy = items[at]["b"], items[at]["edge"], items[at]["entropy"]
+            a, b = items[at]["a"], items[at]["b"]
+            edge, entropy = items[at]["edge"], items[at]["entropy"]
             pair = pair_of[at - start]
             bundle = -1
             if pair >= 0:
@@ -205,29 +211,30 @@ def _bundle(
                 write_item(items, n_items, entropy, edge, a, b)
                 n_items += 1
                 continue
-            top = bundles.first[bundle]
-            if place[pair] == top:
+            top, to = bundles.first[bundle], place[pair]
+            if edge >= 0:
+                bundles.entropy[to], bundles.edge[to] = entropy, edge
+                place[pair] += 1
+            else:
+                begin = earlier.first[~edge]
+                n = earlier.first[~edge + 1] - begin
+                for i in range(n):
+                    bundles.entropy[to + i] = earlier.entropy[begin + i]
+                    bundles.edge[to + i] = earlier.edge[begin + i]
+                place[pair] += n
+            if to == top:
                 item_of[pair] = n_items
                 write_item(items, n_items, entropy, ~bundle, a, b)
                 n_items += 1
-            if edge >= 0:
-                _add(bundles, top, place[pair], entropy, edge)
-                place[pair] += 1
-            else:
-                for old in range(earlier.first[~edge], earlier.first[~edge + 1]):
-                    entropy = earlier.entropy[old]
-                    _add(bundles, top, place[pair], entropy, earlier.edge[old])
-                    place[pair] += 1
-            items[item_of[pair]]["entropy"] = bundles.entropy[top]
+            elif entropy > items[item_of[pair]]["entropy"]:
+                _swap(bundles, top, to)
+                items[item_of[pair]]["entropy"] = entropy
     return n_items, n_bundles
 
 
 @kernel
-def _add(bundles: Bundles, top: int, place: int, entropy: float, edge: int) -> None:
-    """Add an edge to the bundle that begins at `top`, where the best is kept."""
-    if place > top and entropy > bundles.entropy[top]:
-        bundles.entropy[place] = bundles.entropy[top]
-        bundles.edge[place] = bundles.edge[top]
-        place = top
-    bundles.entropy[place] = entropy
-    bundles.edge[place] = edge
+def _swap(bundles: Bundles, i: int, j: int) -> None:
+    """Swap two edges, so that the best of a bundle comes first."""
+    entropy, edge = bundles.entropy, bundles.edge
+    entropy[i], entropy[j] = entropy[j], entropy[i]
+    edge[i], edge[j] = edge[j], edge[i]

@@ -13,9 +13,13 @@ UNLIMITED = 2**62
 
 
 class Problem(NamedTuple):
-    """What is to be clustered; kernels only read it."""
+    """What is to be clustered.
 
-    weights: Any  # (n_pixels << slot_bits,) affinities, negative where no edge is
+    Kernels only read it, but for the weights of edges that are held back: these are
+    negated (`_held_back`).
+    """
+
+    weights: Any  # (n_pixels << slot_bits,) affinities, -inf where no edge is
     slot_bits: int  # edges are numbered (pixel << slot_bits) + offset number
     steps: Any  # (n_offsets,) raster distance between the ends of an edge
     offsets: Any  # (n_offsets, 3) the same along each axis
@@ -25,6 +29,7 @@ class Problem(NamedTuple):
     n_inside: int  # pixels inside the mask
     size_terms: Any  # f(size / n_inside) of the smaller sizes
     top: float  # no gain is larger
+    floor: float  # what is held back gains no more
     depth: float  # queues span the gains from top down to top - depth
 
 

@@ -246,7 +246,7 @@ def look_through(
             lanes.weight[lane] = weights[edge]
             lanes.loop_i[lane], lanes.log_i[lane] = loop[i, 0], loop[i, 1]
             lanes.loop_j[lane], lanes.log_j[lane] = loop[j, 0], loop[j, 1]
-        entropy_gains(lanes, total)
+        entropy_gains(lanes, len(lanes.gain), total)
         for lane in range(n):
             scratch[first + lane] = lanes.gain[lane]
     n_heap = 0

@@ -22,7 +22,7 @@ from napari_paf.clustering._tree import find_ends, join_neighbours
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-ABSENT = -1.0
+ABSENT = -math.inf
 """Weight of an edge that leads outside the image or the mask."""
 
 _SLAB = 2**16

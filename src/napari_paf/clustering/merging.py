@@ -31,6 +31,7 @@ from napari_paf.clustering._gains import (
     sum_loops,
     tabulate_sizes,
 )
+from napari_paf.clustering._held_back import bring_in, floor_of, hold_back
 from napari_paf.clustering._leaves import merge_leaf
 from napari_paf.clustering._left import Left
 from napari_paf.clustering._order import sorted_edges
@@ -155,7 +156,7 @@ def _set_up(
     ) -> list[Any]:
         # Chunks of one size whatever the threads: their order of summing counts.
         chunks = [(*arguments, *chunk) for chunk in pieces(n_pixels, CHUNK)]
-        share = part(report, number / 3, (number + 1) / 3)
+        share = part(report, number / 4, (number + 1) / 4)
         return call_each(pool, function, chunks, share, "measuring edges")
 
     incoming = np.argsort(-graph.steps, kind="stable")
@@ -163,6 +164,9 @@ def _set_up(
     total = total or 1.0  # all weights are zero: any scale will do
     over_pixels(1, _single_pixels, loop, root, total)
     largest = max(over_pixels(2, largest_entropy_gain, *edges, total, loop))
+    floor = floor_of(*edges, total, loop)
+    if floor > -np.inf:
+        over_pixels(3, hold_back, *edges, total, loop, floor)
     size_terms = np.empty(min(n_inside, CHUNK) + 1)
     tabulate_sizes(size_terms, n_inside)
     # With two pixels there is but one merge, and no balance to gain.
@@ -178,6 +182,7 @@ def _set_up(
         trade_off=trade_off,
         n_inside=n_inside,
         size_terms=size_terms,
+        floor=floor + trade_off * single,
         top=largest + trade_off * single,
         # A merge of two superpixels of twice the mean size loses this much balance.
         depth=largest + 4.0 * trade_off / n_left,
@@ -214,36 +219,45 @@ def _merge_blocks(
     """Merge block by block: leaves first, a parent as soon as its children are done.
 
     The blocks leave `n_left` components. What is wanted beyond is merged by the whole
-    image as a block once more, with its edges bundled anew.
+    image as a block once more, with its edges bundled anew. If edges are held back, all
+    that gains more is merged first.
     """
     report(0, "merging pixels")
     n_axes = 2 if problem.shape[0] == 1 else 3
     n_pixels = int(np.prod(problem.shape))
-    share = n_pixels // (SHARE_AT_WORK * max(n_threads, 2))
-    leaf_size = min(LEAF[n_axes], max(share, SMALL))
+    n_most = n_pixels // (SHARE_AT_WORK * max(n_threads, 2))
+    leaf_size = min(LEAF[n_axes], max(n_most, SMALL))
     whole = Block(np.zeros(3, np.int64), problem.shape, leaf_size)
     fits = len(problem.weights) <= np.iinfo(np.int32).max
     item = ITEM if fits else WIDE_ITEM
+    # Not by how many there are: some may be later than is wanted.
+    goes_on = n_wanted > problem.n_inside - n_left
     # Filled as blocks are done. Memory that is never touched is never given.
     edges = np.empty(problem.n_inside, item["edge"])
     gains = np.empty(problem.n_inside)
     n_merged = 0
     leaves = list(whole.leaves(side_by_side=n_threads > 1))[::-1]
     left: dict[Block, dict[Block, Left]] = {}
+    rest: list[Left] = []  # of the whole image
     ready: list[Block] = []
-    running: dict[Future[Any], tuple[Block | None, NDArray[np.int64]]] = {}
-    # Not by how many there are: some may be later than is wanted.
-    goes_on = n_wanted > problem.n_inside - n_left
+    running: dict[Future[Any], tuple[Block, NDArray[np.int64]]] = {}
+    holds_back = problem.floor > -np.inf
+    n_before = problem.n_inside - n_left
 
     def submit(
-        block: Block | None,
+        block: Block,
         function: Callable[..., Any],
-        *given: Any,
-        limit: Callable[[], Limit] = lambda: NO_LIMIT,
+        given: Any,
+        limit: Callable[[], Limit],
     ) -> None:
-        pulse = np.zeros(2, np.int64)
-        future = pool.submit(lambda: function(problem, forest, *given, limit(), pulse))
+        box, pulse = (block.low, block.high), np.zeros(2, np.int64)
+        future = pool.submit(
+            lambda: function(problem, forest, *box, given, limit(), pulse)
+        )
         running[future] = (block, pulse)
+
+    def to_the_floor() -> Limit:
+        return NO_LIMIT._replace(floor=problem.floor)
 
     def limit_after(n_wanted: int, *, leaves: bool) -> Callable[[], Limit]:
         # Found by the thread that needs it: millions of gains are looked through.
@@ -251,41 +265,35 @@ def _merge_blocks(
         return lambda: Limit(*_later_merges(done, n_left, n_wanted), leaves)
 
     def submit_block(block: Block) -> None:
-        given: dict[str, Any] = {}
-        if block is whole:
-            n_before = problem.n_inside - n_left
-            given["limit"] = limit_after(n_before, leaves=goes_on)
+        limit = to_the_floor
+        if block is whole and not holds_back:
+            limit = limit_after(n_before, leaves=goes_on)
         if block.children:
             # In the order of the leaves, so that runs repeat themselves exactly.
             children = left.pop(block)
             parts = [children[child] for child in block.children]
-            submit(block, merge_parent, block.low, block.high, parts, **given)
+            submit(block, merge_parent, parts, limit)
         else:
-            submit(block, merge_leaf, block.low, block.high, item, **given)
+            submit(block, merge_leaf, item, limit)
 
     def collect() -> None:
         # In a function of its own, so that nothing keeps hold of what blocks left.
         nonlocal n_merged
         for future in wait(running, REPORT_INTERVAL, FIRST_COMPLETED).done:
             block, _ = running.pop(future)
-            edge, gain, rest = future.result()
+            edge, gain, more = future.result()
             made = slice(n_merged, n_merged + len(edge))
             edges[made], gains[made] = edge, gain
             n_merged += len(edge)
-            if block is None:
+            if block.parent is None:
+                rest.append(more)
                 continue
-            if block is not whole:
-                assert block.parent is not None
-                siblings = left.setdefault(block.parent, {})
-                siblings[block] = rest
-                if len(siblings) == len(block.parent.children):
-                    ready.append(block.parent)
-            elif goes_on and len(rest.items):
-                box = (block.low, block.high)
-                last = limit_after(n_wanted, leaves=False)
-                submit(None, merge_parent, *box, [rest], limit=last)
+            siblings = left.setdefault(block.parent, {})
+            siblings[block] = more
+            if len(siblings) == len(block.parent.children):
+                ready.append(block.parent)
 
-    try:
+    def work(report: Progress) -> None:
         while True:
             while len(running) < 2 * n_threads:
                 # Parents first, whose children take memory; but leaves if they are the
@@ -302,6 +310,21 @@ def _merge_blocks(
             under_way = sum(int(pulse[1]) for _, pulse in running.values())
             fraction = (n_merged + under_way) / max(n_wanted, 1)
             report(min(fraction, 1.0), "merging pixels")
+
+    def go_on(limit: Callable[[], Limit], report: Progress) -> None:
+        # The list is emptied by the time that more is left.
+        submit(whole, merge_parent, rest, limit)
+        work(report)
+
+    try:
+        work(part(report, 0, 0.8 if holds_back else 1))
+        if holds_back and n_merged < n_wanted:
+            share = part(report, 0.8, 0.9)
+            rest.append(bring_in(problem, forest, rest.pop(), pool, n_threads, share))
+            report = part(report, 0.9, 1)
+            go_on(limit_after(n_before, leaves=goes_on), report)
+        if goes_on and not (holds_back and n_merged >= n_wanted):
+            go_on(limit_after(n_wanted, leaves=False), report)
     except BaseException:
         for _, pulse in running.values():
             pulse[0] = 1
