@@ -111,21 +111,25 @@ def merge_parent(
     limit: Limit,
     pulse: NDArray[np.int64],
 ) -> tuple[NDArray[np.signedinteger], NDArray[np.float64], Left]:
-    """Merge what children left, emptying their list on the way; see `merge_block`."""
+    """Merge what children left, emptying their list on the way; see `merge_block`.
+
+    They have bundles of their own, or all of them the same.
+    """
     pixel = np.concatenate([child.pixel for child in children])
     forest.number[pixel] = np.arange(len(pixel), dtype=np.int32)
     components = new_components(pixel, -forest.root[pixel])
     n_items = sum(len(child.items) for child in children)
     queue = new_queue(problem, n_items, children[0].items.dtype)
     bundles = children[0].bundles
-    if len(children) > 1:
+    shared = all(child.bundles is bundles for child in children)
+    if not shared:
         n_bundles = sum(len(child.bundles.first) - 1 for child in children)
         n_edges = sum(len(child.bundles.edge) for child in children)
         bundles = new_bundles(n_bundles, n_edges, bundles.edge.dtype)
     first, first_bundle = 0, 0
     while children:
         child = children.pop(0)
-        if bundles is not child.bundles:
+        if not shared:
             append(bundles, first_bundle, child.bundles)
         _put(
             problem,
@@ -139,7 +143,8 @@ def merge_parent(
             first_bundle,
         )
         first += len(child.pixel)
-        first_bundle += len(child.bundles.first) - 1
+        if not shared:
+            first_bundle += len(child.bundles.first) - 1
         del child  # so that its memory is given back before the next one takes more
     return merge_block(problem, forest, components, queue, bundles, limit, pulse)
 

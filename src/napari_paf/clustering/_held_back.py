@@ -170,7 +170,7 @@ def bring_in(
     pool: ThreadPoolExecutor,
     n_threads: int,
     report: Progress,
-) -> Left:
+) -> list[Left]:
     """Return what is left of an image, with the edges that were held back.
 
     Parameters
@@ -185,6 +185,12 @@ def bring_in(
         Number of these threads.
     report : callable
         Called as ``report(fraction, description)``; raise from it to cancel.
+
+    Returns
+    -------
+    parts : list of Left
+        The edges, box by box, without components of their own; then `left`. All of
+        them with the same bundles.
     """
     n, item = len(left.pixel), left.items.dtype
     forest.number[left.pixel] = np.arange(n, dtype=np.int32)
@@ -209,7 +215,9 @@ def bring_in(
         spare.put(_new_scratch(n, max(n_found), width, item))
     parts = [(*job, bundles, *at, spare) for job, at in zip(jobs, places, strict=True)]
     items = call_each(pool, _bring_in, parts, part(report, 0.2, 1), _TASK)
-    return Left(left.pixel, np.concatenate([left.items, *items]), bundles)
+    none = np.empty(0, np.int32)
+    boxed = [Left(none, of_box, bundles) for of_box in items]
+    return [*boxed, Left(left.pixel, left.items, bundles)]
 
 
 def _new_scratch(

@@ -320,7 +320,7 @@ def _merge_blocks(
         work(part(report, 0, 0.8 if holds_back else 1))
         if holds_back and n_merged < n_wanted:
             share = part(report, 0.8, 0.9)
-            rest.append(bring_in(problem, forest, rest.pop(), pool, n_threads, share))
+            rest += bring_in(problem, forest, rest.pop(), pool, n_threads, share)
             report = part(report, 0.9, 1)
             go_on(limit_after(n_before, leaves=goes_on), report)
         if goes_on and not (holds_back and n_merged >= n_wanted):
