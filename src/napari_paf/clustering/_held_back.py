@@ -2,7 +2,7 @@
 
 Gains only fall. So an edge that gains no more than a *floor* at first is not taken
 before all that gain more, and until then the merging may go on without it. In a volume,
-where 26 edges lead away from a pixel, the strongest third makes most merges. When the
+where up to 26 edges lead away from a pixel, the strongest make most merges. When the
 others are needed, many lie inside a component and are never queued at all, and the rest
 are bundled before they are queued for the first time.
 
@@ -108,9 +108,9 @@ def hold_back(
     start: int,
     stop: int,
 ) -> None:
-    """Hold back what gains no more than the floor.
+    """Hold back edges that gain no more than an entropy rate of `floor`.
 
-    Of the edges that begin in the pixels from `start` to `stop`.
+    Those that begin in the pixels from `start` to `stop`: their `weights` are negated.
     """
     lanes = new_lanes(STRETCH)
     _hold_back(weights, slot_bits, steps, total, loop, floor, lanes, start, stop)
