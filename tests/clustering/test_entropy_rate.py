@@ -217,6 +217,23 @@ for shape, connectivity in [((9, 11), 2), ((9, 11), 1), ((3, 4, 5), 3)]:
     )
 
 
+@given(st.integers(0, 2**32), st.integers(1, 40_000), st.data())
+def test_the_least_of_many_gains(seed, n_gains, data):
+    n = data.draw(st.integers(1, n_gains))
+    rng = np.random.default_rng(seed)
+    gain = data.draw(
+        st.sampled_from(
+            [rng.random(n_gains), rng.integers(0, 9, n_gains) / 9, np.zeros(n_gains)]
+        )
+    )
+    if data.draw(st.booleans()):
+        gain = np.sort(gain)
+    if data.draw(st.booleans()):
+        gain[:: merging.SAMPLED] = -1  # what is sampled is no sample of the rest
+    found = merging.least_gains(gain, n)
+    np.testing.assert_array_equal(np.sort(found), np.sort(gain)[:n])
+
+
 def test_logarithm_is_close_to_the_exact_one():
     x = 10 ** np.random.default_rng(0).uniform(-12, 0.5, 2000)
     ours = np.array([log2(value) for value in x])

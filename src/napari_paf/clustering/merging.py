@@ -58,6 +58,9 @@ of them run side by side."""
 CHUNK = 16_384
 """Number of pixels that a thread prepares at a time."""
 
+SAMPLED = 64
+"""Of many gains, one in so many is looked at to find a bound for the least."""
+
 
 @dataclass(frozen=True)
 class Merges:
@@ -80,7 +83,7 @@ class Merges:
             return self.edge
         if n == 0:
             return self.edge[:0]
-        last_gain = np.partition(self.gain, len(self.gain) - n)[len(self.gain) - n]
+        last_gain = least_gains(self.gain, len(self.gain) - n + 1).max()
         before = self.edge[self.gain > last_gain]
         tied = np.sort(self.edge[self.gain == last_gain])
         return np.concatenate([before, tied[: n - len(before)]])
@@ -344,5 +347,16 @@ def _later_merges(
     """
     n_earlier = max(len(gain) - n_left, 0)
     if n_earlier:
-        gain = np.partition(gain, n_left)[:n_left]
+        gain = least_gains(gain, n_left)
     return np.sort(gain)[::-1], n_wanted - n_earlier
+
+
+def least_gains(gain: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return the `n` least of at least as many gains, in no particular order."""
+    # Of millions, few are left by a bound that a sample says has enough below it.
+    sample = gain[::SAMPLED]
+    place = 2 * (n // SAMPLED) + SAMPLED
+    if place < len(sample):
+        below = gain[gain <= np.partition(sample, place)[place]]
+        gain = below if len(below) >= n else gain
+    return gain if len(gain) == n else np.partition(gain, n)[:n]
