@@ -11,7 +11,7 @@ from napari_paf import (
     gradient_affinity,
 )
 from napari_paf.clustering import _held_back, merging
-from napari_paf.clustering._gains import entropy_gain, log2
+from napari_paf.clustering._gains import entropy_gain
 from napari_paf.samples import load_sample
 
 
@@ -88,8 +88,7 @@ def test_most_pixels_keep_an_edge(monkeypatch, affinity):
                 continue
             i = edge >> slot_bits
             j = i + steps[edge & ((1 << slot_bits) - 1)]
-            loops = loop[i, 0], log2(loop[i, 0]), loop[j, 0], log2(loop[j, 0])
-            gain = entropy_gain(float(before[edge]) / total, *loops)
+            gain = entropy_gain(float(before[edge]) / total, loop[i], loop[j])
             assert (weights[edge] < 0) == (gain <= floor and before[edge] > 0)
         own = weights.reshape(-1, 1 << slot_bits)[start:stop]
         seen.append(np.mean((own >= 0).any(axis=1)))

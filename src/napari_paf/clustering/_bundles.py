@@ -99,8 +99,6 @@ def gain_inside(problem: Problem, forest: Forest, edge: int) -> float:
     j = i + problem.steps[edge & ((1 << problem.slot_bits) - 1)]
     return entropy_gain(
         problem.weights[edge] / problem.total,
-        loop[i, 0],
-        loop[i, 1],
-        loop[j, 0],
-        loop[j, 1],
+        loop[i],
+        loop[j],
     )

@@ -5,9 +5,9 @@ self-loops are L_i and L_j, gains entropy rate ::
 
     f(L_i) + f(L_j) - f(L_i - w) - f(L_j - w) - 2 f(w)
 
-which is computed as the sum over i and j of ::
+which is computed as ::
 
-    w (log2 L - log2 w) + (L - w) log2(L / (L - w))
+    w log2(L_i L_j / w^2) + r(L_i) + r(L_j),  r(L) = (L - w) log2(L / (L - w))
 
 because differences of f would lose a small w in their rounding. And joining components
 of s and t of the n pixels gains balance ::
@@ -41,8 +41,8 @@ floating-point numbers, too, gains only fall."""
 _HALF = np.int64(1 << (51 - LOOP_BITS))
 _KEPT = np.int64(-1 << (52 - LOOP_BITS))
 
-NOTHING = 1e-300
-"""Lighter edges gain no entropy: their logarithm would not be a normal number's."""
+NOTHING = 1e-150
+"""Lighter edges gain no entropy: their square would not be a normal number."""
 
 
 @kernel
@@ -81,7 +81,7 @@ def rounded_loop(loop: float) -> Any:
 @kernel
 def rest_gain(weight: float, loop: float) -> Any:
     """Return (L - w) log2(L / (L - w)) of a loop, 0 if the weight is all of it."""
-    whole = max(loop, weight, NOTHING)
+    whole = max(loop, weight)
     rest = whole - weight
     ratio = np.float64(rest / whole)
     bits = ratio.view(np.int64)
@@ -100,20 +100,21 @@ def xlog2x(x: Any) -> Any:
     return x * log2(x) if x > 1e-300 else 0.0
 
 
-@kernel
-def entropy_gain(
-    weight: float, loop_i: float, log_i: float, loop_j: float, log_j: float
-) -> Any:
-    """Return the gain in entropy rate; each `log` is that of the loop before it.
+@inlined_kernel
+def _gain_of(w: float, loop_i: float, loop_j: float) -> Any:
+    """Return the gain in entropy rate of an edge that weighs more than nothing.
 
     Rounding may have taken from a loop what its last edge weighs: what is left is at
     least the weight.
     """
-    if weight <= NOTHING:
-        return 0.0
-    log = log2(weight)
-    surprise = (max(log_i, log) - log) + (max(log_j, log) - log)
-    return weight * surprise + (rest_gain(weight, loop_i) + rest_gain(weight, loop_j))
+    surprise = log2(max(loop_i, w) * max(loop_j, w) / (w * w))
+    return w * surprise + (rest_gain(w, loop_i) + rest_gain(w, loop_j))
+
+
+@kernel
+def entropy_gain(weight: float, loop_i: float, loop_j: float) -> Any:
+    """Return the gain in entropy rate of an edge."""
+    return _gain_of(weight, loop_i, loop_j) if weight > NOTHING else 0.0
 
 
 class Lanes(NamedTuple):
@@ -121,9 +122,7 @@ class Lanes(NamedTuple):
 
     weight: Any  # (n_lanes,) of the edge, not divided by the sum of all
     loop_i: Any
-    log_i: Any  # of it
     loop_j: Any
-    log_j: Any
     gain: Any
 
 
@@ -138,13 +137,11 @@ def entropy_gains(lanes: Lanes, n: int, total: float) -> None:
 
     Free of branches, so that the logarithms become vector instructions.
     """
-    weight, loop_i, log_i, loop_j, log_j, gain = lanes
+    weight, loop_i, loop_j, gain = lanes
     for at in range(n):
         w = weight[at] / total
-        log = log2(w)
-        surprise = (max(log_i[at], log) - log) + (max(log_j[at], log) - log)
-        rests = rest_gain(w, loop_i[at]) + rest_gain(w, loop_j[at])
-        gain[at] = w * surprise + rests if w > NOTHING else 0.0
+        heavy = _gain_of(max(w, NOTHING), loop_i[at], loop_j[at])
+        gain[at] = heavy if w > NOTHING else 0.0
 
 
 @kernel
@@ -208,17 +205,16 @@ def sum_loops(
         for k in incoming:
             if steps[k] < 0 and pixel - steps[k] < len(loop):
                 own += max(0.0, weights[((pixel - steps[k]) << slot_bits) + k])
-        loop[pixel, 0] = own
+        loop[pixel] = own
         total += own
     return total
 
 
 @kernel
 def normalise_loops(loop: Any, total: float, start: int, stop: int) -> None:
-    """Divide the loops by `total` and put the logarithm of each beside it."""
+    """Divide the loops by `total`."""
     for pixel in range(start, stop):
-        loop[pixel, 0] = rounded_loop(loop[pixel, 0] / total)
-        loop[pixel, 1] = log2(loop[pixel, 0])
+        loop[pixel] = rounded_loop(loop[pixel] / total)
 
 
 @kernel
@@ -246,15 +242,9 @@ def largest_entropy_gain(
         for pixel in range(first, last):
             weight = max(0.0, weights[(pixel << slot_bits) + k]) / total
             other = pixel + steps[k]
-            if weight * (loop[pixel, 0] + loop[other, 0] - 2 * weight) < threshold:
+            if weight * (loop[pixel] + loop[other] - 2 * weight) < threshold:
                 continue
-            gain = entropy_gain(
-                weight,
-                loop[pixel, 0],
-                loop[pixel, 1],
-                loop[other, 0],
-                loop[other, 1],
-            )
+            gain = entropy_gain(weight, loop[pixel], loop[other])
             if gain > largest:
                 # A little less than exact, which rounding cannot reach.
                 largest, threshold = gain, gain * gain * 0.124999

@@ -83,8 +83,8 @@ def floor_of(
         here = weight >= 0
         lanes = new_lanes(int(np.count_nonzero(here)))
         lanes.weight[:] = weight[here]
-        lanes.loop_i[:], lanes.log_i[:] = loop[pixel[here]].T
-        lanes.loop_j[:], lanes.log_j[:] = loop[pixel[here] + step].T
+        lanes.loop_i[:] = loop[pixel[here]]
+        lanes.loop_j[:] = loop[pixel[here] + step]
         entropy_gains(lanes, len(lanes.gain), total)
         gain[k, here] = lanes.gain
     best = np.sort(gain.max(axis=0))
@@ -139,8 +139,7 @@ def _hold_back(
                 i = first + at
                 j = i + steps[k]
                 lanes.weight[at] = max(weights[(i << slot_bits) + k], 0.0)
-                lanes.loop_i[at], lanes.log_i[at] = loop[i, 0], loop[i, 1]
-                lanes.loop_j[at], lanes.log_j[at] = loop[j, 0], loop[j, 1]
+                lanes.loop_i[at], lanes.loop_j[at] = loop[i], loop[j]
             entropy_gains(lanes, n, total)
             for at in range(n):
                 edge = ((first + at) << slot_bits) + k
@@ -337,8 +336,7 @@ def _find(
                     weight = weights[(i << bits) + k]
                     column[n] = column[place]
                     lanes.weight[n] = -weight
-                    lanes.loop_i[n], lanes.log_i[n] = loop[i, 0], loop[i, 1]
-                    lanes.loop_j[n], lanes.log_j[n] = loop[j, 0], loop[j, 1]
+                    lanes.loop_i[n], lanes.loop_j[n] = loop[i], loop[j]
                     n += -math.inf < weight < 0
                 entropy_gains(lanes, n, problem.total)
                 for place in range(n):

@@ -20,7 +20,6 @@ from napari_paf.clustering._gains import (
     balance_gain,
     entropy_gain,
     entropy_gains,
-    log2,
     new_lanes,
 )
 from napari_paf.clustering._left import Left
@@ -93,8 +92,7 @@ def _put_inner(
                     i = row + column[at]
                     j = i + step
                     lanes.weight[at] = weights[(i << bits) + k]
-                    lanes.loop_i[at], lanes.log_i[at] = loop[i, 0], loop[i, 1]
-                    lanes.loop_j[at], lanes.log_j[at] = loop[j, 0], loop[j, 1]
+                    lanes.loop_i[at], lanes.loop_j[at] = loop[i], loop[j]
                 entropy_gains(lanes, n, problem.total)
                 for at in range(n):
                     x, gain = column[at], lanes.gain[at]
@@ -141,10 +139,8 @@ def _put_leaving(
                             continue
                         gain = entropy_gain(
                             weights[edge] / total,
-                            loop[pixel, 0],
-                            loop[pixel, 1],
-                            loop[other, 0],
-                            log2(loop[other, 0]),
+                            loop[pixel],
+                            loop[other],
                         )
                         edge = edge if sign > 0 else ~edge
                         place = claim(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_paf.clustering._compiled import kernel
-from napari_paf.clustering._gains import log2, rounded_loop
+from napari_paf.clustering._gains import rounded_loop
 
 UNLIMITED = 2**62
 
@@ -40,7 +40,7 @@ class Forest(NamedTuple):
     # component's number of pixels, or of fewer while a block is at work.
     root: Any
     number: Any  # at roots: the number of the component in the block at work
-    loop: Any  # (n_pixels, 2) what is left of each pixel's self-loop, and log2 of it
+    loop: Any  # what is left of each pixel's self-loop
 
 
 class Components(NamedTuple):
@@ -80,5 +80,4 @@ def take_edge(problem: Problem, forest: Forest, edge: int) -> None:
     i = edge >> problem.slot_bits
     step = problem.steps[edge & ((1 << problem.slot_bits) - 1)]
     for pixel in (i, i + step):
-        loop[pixel, 0] = rounded_loop(loop[pixel, 0] - weight)
-        loop[pixel, 1] = log2(loop[pixel, 0])
+        loop[pixel] = rounded_loop(loop[pixel] - weight)

@@ -18,7 +18,6 @@ from napari_paf.clustering._gains import (
     balance_gain,
     entropy_gain,
     entropy_gains,
-    log2,
     new_lanes,
 )
 from napari_paf.clustering._queue import (
@@ -244,8 +243,7 @@ def look_through(
             i = edge >> bits
             j = i + steps[edge & mask]
             lanes.weight[lane] = weights[edge]
-            lanes.loop_i[lane], lanes.log_i[lane] = loop[i, 0], loop[i, 1]
-            lanes.loop_j[lane], lanes.log_j[lane] = loop[j, 0], loop[j, 1]
+            lanes.loop_i[lane], lanes.loop_j[lane] = loop[i], loop[j]
         entropy_gains(lanes, len(lanes.gain), total)
         for lane in range(n):
             scratch[first + lane] = lanes.gain[lane]
@@ -263,14 +261,12 @@ def look_through(
                 edge = ~edge
                 size_i = outer_size(forest, i)
             balance = trade_off * balance_gain(size_i, size_j, n_inside, size_terms)
-            # Gains only shrink, so what another thread lets us see of a loop
-            # gives a bound; but a loop and its logarithm may be of different moments.
+            # Gains only shrink, so what another thread lets us see of a loop gives a
+            # bound.
             gained = most = entropy_gain(
                 weights[edge] / total,
-                loop[i, 0],
-                log2(loop[i, 0]),
-                loop[j, 0],
-                log2(loop[j, 0]),
+                loop[i],
+                loop[j],
             )
         else:
             a, b = merged[items[item]["a"]], merged[items[item]["b"]]

@@ -152,7 +152,7 @@ def _set_up(
     """Return the normalised problem and a forest of single pixels."""
     n_pixels, n_inside, missing = graph.n_pixels, graph.n_inside, 3 - len(graph.shape)
     edges = (graph.weights, graph.slot_bits, graph.steps)
-    loop, root = np.empty((n_pixels, 2)), np.empty(n_pixels, np.int32)
+    loop, root = np.empty(n_pixels), np.empty(n_pixels, np.int32)
 
     def over_pixels(
         number: int, function: Callable[..., Any], *arguments: Any
