@@ -48,7 +48,7 @@ SHARE_AT_WORK = 3
 """One pixel in so many, at most, lies in the smallest blocks that threads are at work
 on, be they two or more: such a block needs more memory than one that is done."""
 
-SMALL = 10_000
+SMALL = 5_000
 """Blocks of so many pixels are small enough whatever their share."""
 
 PIXELS_PER_REGION = 512
