@@ -75,6 +75,38 @@ def find_ends(edge: Any, slot_bits: int, steps: Any, ends: Any) -> None:
 
 
 @kernel
+def join_pairs(ends: Any, start: int, stop: int, parent: Any) -> None:
+    """Join the pairs of pixels from `start` to `stop`, in any order.
+
+    `parent`, every pixel's own number at the beginning, leads to earlier pixels of the
+    same component.
+    """
+    for place in range(start, stop):
+        root_i, root_j = find(parent, ends[place, 0]), find(parent, ends[place, 1])
+        if root_i < root_j:
+            parent[root_j] = root_i
+        else:
+            parent[root_i] = root_j
+
+
+@kernel
+def label_joined(parent: Any, labels: Any) -> None:
+    """Label the components of joined pixels; 0 where `parent` is negative.
+
+    One pass suffices: what a pixel leads to lies before it.
+    """
+    n_labels = 0
+    for pixel in range(len(parent)):
+        if parent[pixel] < 0:
+            labels[pixel] = 0
+        elif parent[pixel] < pixel:
+            labels[pixel] = labels[parent[pixel]]
+        else:
+            n_labels += 1
+            labels[pixel] = n_labels
+
+
+@kernel
 def grow_tree(
     ends: Any, start: int, stop: int, root: Any, absorber: Any, when: Any
 ) -> int:

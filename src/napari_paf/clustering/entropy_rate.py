@@ -23,7 +23,7 @@ from napari_paf.clustering._threads import (
     new_pool,
     pieces,
 )
-from napari_paf.clustering._tree import cut_tree, grow_tree
+from napari_paf.clustering._tree import join_pairs, label_joined
 from napari_paf.clustering.graph import (
     PixelGraph,
     build_graph,
@@ -31,8 +31,6 @@ from napari_paf.clustering.graph import (
     edge_ends,
 )
 from napari_paf.clustering.merging import find_merges
-
-GROWING = "growing the tree"
 
 
 def entropy_rate_superpixels(
@@ -119,10 +117,13 @@ def entropy_rate_superpixels(
         n_threads,
         part(progress, 0, 0.97),
     )
-    absorber, when = single_pixels(graph.shape, graph.mask)
-    join_in_order(ends, absorber, when, part(progress, 0.97, 1))
+    parent, share = own_numbers(graph.shape, graph.mask), part(progress, 0.97, 1)
+    for start, stop in pieces(len(ends), PIECE):
+        share(start / len(ends), "joining pixels")
+        join_pairs(ends, start, stop, parent)
     labels = np.empty(graph.n_pixels, label_dtype(n_segments))
-    cut_tree(absorber, when, len(ends), labels)
+    label_joined(parent, labels)
+    share(1, "joining pixels")
     return labels.reshape(graph.shape)
 
 
@@ -173,33 +174,14 @@ def merged_pairs(
     return graph, n_segments, edge_ends(graph, edge)
 
 
-def single_pixels(
+def own_numbers(
     shape: tuple[int, ...], mask: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return a tree in which nothing has been merged: absorbers, and when."""
-    absorber = np.arange(math.prod(shape), dtype=np.int32)
+) -> NDArray[np.int32]:
+    """Return the number of every pixel, -1 outside the mask."""
+    number = np.arange(math.prod(shape), dtype=np.int32)
     if mask is not None:
-        absorber[~mask.ravel()] = -1
-    return absorber, np.full(len(absorber), np.iinfo(np.int32).max, np.int32)
-
-
-def join_in_order(
-    ends: NDArray[np.int32],
-    absorber: NDArray[np.int32],
-    when: NDArray[np.int32],
-    report: Progress,
-) -> int:
-    """Join pairs of pixels in a tree in which nothing has been merged; see `grow_tree`.
-
-    Returns the number of pairs that joined something.
-    """
-    root = np.arange(len(absorber), dtype=np.int32)
-    n_joined = 0
-    for start, stop in pieces(len(ends), PIECE):
-        report(start / len(ends), GROWING)
-        n_joined += grow_tree(ends, start, stop, root, absorber, when)
-    report(1, GROWING)
-    return n_joined
+        number[~mask.ravel()] = -1
+    return number
 
 
 def label_dtype(n_labels: int) -> type[np.unsignedinteger]:

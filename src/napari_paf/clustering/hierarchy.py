@@ -20,23 +20,26 @@ from napari_paf.clustering._hierarchy_file import (
     read_hierarchy,
     write_hierarchy,
 )
+from napari_paf.clustering._threads import PIECE, pieces
 from napari_paf.clustering._tree import (
     are_neighbours,
     check_shape,
     cut_tree,
     first_leaving,
+    grow_tree,
     split_at_last,
 )
 from napari_paf.clustering.entropy_rate import (
-    GROWING,
-    join_in_order,
     label_dtype,
     merged_pairs,
-    single_pixels,
+    own_numbers,
 )
 
 if TYPE_CHECKING:
     import os
+
+
+GROWING = "growing the tree"
 
 
 class SuperpixelHierarchy:
@@ -136,8 +139,15 @@ class SuperpixelHierarchy:
     def _grow(self, report: Progress) -> int:
         """Grow the tree of the merges; return how many joined something."""
         inside = None if self.mask.all() else self.mask
-        self._absorber, self._when = single_pixels(self.shape, inside)
-        return join_in_order(self.merge_order, self._absorber, self._when, report)
+        self._absorber = own_numbers(self.shape, inside)
+        self._when = np.full(self._absorber.shape, np.iinfo(np.int32).max, np.int32)
+        root = np.arange(len(self._absorber), dtype=np.int32)
+        order, n_joined = self.merge_order, 0
+        for start, stop in pieces(len(order), PIECE):
+            report(start / len(order), GROWING)
+            n_joined += grow_tree(order, start, stop, root, self._absorber, self._when)
+        report(1, GROWING)
+        return n_joined
 
     def __repr__(self) -> str:
         return (
