@@ -96,6 +96,23 @@ def test_same_picture_in_every_dtype():
         np.testing.assert_allclose(result, expected, atol=2e-3)
 
 
+def test_a_dim_stain_counts_as_much_as_a_bright_one():
+    bright, dim = np.zeros((2, 12, 12), np.uint16)
+    bright[:, 6:], dim[6:] = 60_000, 90
+    affinity = gradient_affinity(np.stack([bright, dim]), channel_axis=0)
+    expected = gradient_affinity(np.stack([bright > 0, dim > 0]), channel_axis=0)
+    np.testing.assert_array_equal(affinity, expected)
+    assert affinity[1, 5].max() < 1e-6  # across the rows where only the dim one changes
+
+
+def test_colours_keep_their_relations():
+    ramp = np.linspace(0, 1000, 12).astype(np.uint16)
+    colours = np.stack([np.tile(ramp, (12, 1)), np.tile(ramp // 4, (12, 1))])
+    affinity = gradient_affinity(colours, sigma=0.05, channel_axis=0)
+    expected = gradient_affinity(colours / 1000, sigma=0.05, channel_axis=0)
+    np.testing.assert_allclose(affinity, expected, atol=0.02)
+
+
 def test_constant_image_has_no_boundary():
     affinity = gradient_affinity(np.full((3, 4), -7.5))
     np.testing.assert_array_equal(affinity[0, :, :-1], 1)

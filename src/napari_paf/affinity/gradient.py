@@ -39,7 +39,8 @@ def gradient_affinity(
     image : ([plane,] row, column[, channel]) array_like
         Of any real dtype. 8-bit values are taken as shares of 255, floating-point
         values within 0 to 1 as they are; of anything else the robust range
-        (percentiles 0.1 and 99.9) is mapped to 0 to 1.
+        (percentiles 0.1 and 99.9) is mapped to 0 to 1. Colours share one range;
+        other channels, in which one would drown, have a range each.
     sigma : float, optional
         Difference, as a share of the full range, at which the affinity has fallen
         to 0.61; more than 0.

@@ -187,21 +187,22 @@ def scale_to_unit(image: NDArray[Any]) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    image : ndarray
-        Any real dtype and shape.
+    image : (channel, *spatial) ndarray
+        Any real dtype.
 
     Returns
     -------
     scaled : ndarray of float32
         8-bit values over 255; booleans, and floating-point values within 0 ... 1,
-        as they are. Of anything else the robust range becomes 0 ... 1.
+        as they are. Of anything else the robust range becomes 0 ... 1: see
+        `normalize_channels`.
 
     Examples
     --------
-    >>> scale_to_unit(np.array([0, 51, 255], np.uint8))
-    array([0. , 0.2, 1. ], dtype=float32)
-    >>> scale_to_unit(np.array([-40, 0, 40], np.int32))
-    array([0. , 0.5, 1. ], dtype=float32)
+    >>> scale_to_unit(np.array([[0, 51, 255]], np.uint8))
+    array([[0. , 0.2, 1. ]], dtype=float32)
+    >>> scale_to_unit(np.array([[-40, 0, 40]], np.int32))
+    array([[0. , 0.5, 1. ]], dtype=float32)
     """
     if image.dtype == np.uint8:
         return image.astype(np.float32) / np.float32(255)
@@ -209,7 +210,7 @@ def scale_to_unit(image: NDArray[Any]) -> NDArray[np.float32]:
         return image.astype(np.float32)
     if image.dtype.kind == "f" and image.size and 0 <= image.min() <= image.max() <= 1:
         return image.astype(np.float32)
-    scaled = np.clip(normalize_intensity(image), -1, 1)
+    scaled = np.clip(normalize_channels(image), -1, 1)
     scaled += 1
     scaled /= 2
     return scaled
