@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_paf.clustering._compiled import kernel
 
 ALIGNMENT = 16
 """Blocks meet at multiples of this where they can. Affinities predicted by a network
@@ -36,8 +39,9 @@ class Block:
         As the parameters.
     children : list of Block
         The parts, none for a leaf.
-    height : int
-        1 for leaves, more than that of any child for others.
+    boxes : (depth, 2, 3) ndarray of int64
+        `low` and `high` of all blocks from the whole down to this one, whose depth is
+        their number: that of the whole is 1.
     """
 
     def __init__(
@@ -48,6 +52,8 @@ class Block:
         parent: Block | None = None,
     ) -> None:
         self.low, self.high, self.parent = low, high, parent
+        around = [] if parent is None else list(parent.boxes)
+        self.boxes: NDArray[np.int64] = np.array([*around, (low, high)])
         parts = [(low, high)]
         n_axes = 3 if high[0] - low[0] > 1 else 2
         for _ in range(1 if parent is None else n_axes):
@@ -55,7 +61,6 @@ class Block:
         self.children: list[Block] = []
         if len(parts) > 1:
             self.children = [Block(*part, leaf_size, self) for part in parts]
-        self.height: int = 1 + max((child.height for child in self.children), default=0)
 
     @property
     def n_pixels(self) -> int:
@@ -76,6 +81,27 @@ class Block:
         else:
             for child in self.children:
                 yield from child.leaves()
+
+
+@kernel
+def contains(low: Any, high: Any, z: int, y: int, x: int) -> bool:
+    """Whether the box from corner `low` to corner `high` contains a pixel."""
+    return low[0] <= z < high[0] and low[1] <= y < high[1] and low[2] <= x < high[2]
+
+
+@kernel
+def depth_of(shape: Any, boxes: Any, pixel: int) -> int:
+    """Return the depth of the least of the blocks with these `boxes` around a pixel.
+
+    They are part of an image of this `shape`; all pixels of it lie in the whole.
+    """
+    row = pixel // shape[2]
+    z = row // shape[1]
+    y, x = row - z * shape[1], pixel - row * shape[2]
+    depth = len(boxes)
+    while not contains(boxes[depth - 1, 0], boxes[depth - 1, 1], z, y, x):
+        depth -= 1
+    return depth
 
 
 def _halves(

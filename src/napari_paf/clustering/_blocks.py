@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_paf.clustering._bisection import depth_of
 from napari_paf.clustering._bundles import Bundles, append, new_bundles
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._drain import drain
@@ -24,29 +25,28 @@ from napari_paf.clustering._queue import (
     depth,
     log_at,
     new_queue,
+    outer_pixel,
     write_item,
 )
-from napari_paf.clustering._state import UNLIMITED, Components, Forest, Problem
+from napari_paf.clustering._state import (
+    UNLIMITED,
+    Components,
+    Forest,
+    Problem,
+)
 from napari_paf.clustering._window import new_window
 
-IDLE = 0.02
-"""Share of components that may be left behind though they do not wait."""
 
-
-@kernel
-def contains(low: Any, high: Any, z: int, y: int, x: int) -> bool:
-    """Whether the box from corner `low` to corner `high` contains a pixel."""
-    return low[0] <= z < high[0] and low[1] <= y < high[1] and low[2] <= x < high[2]
-
-
-def new_components(pixel: NDArray[np.int32], size: NDArray[np.int32]) -> Components:
+def new_components(
+    pixel: NDArray[np.int32], size: NDArray[np.int32], waits: NDArray[np.uint8]
+) -> Components:
     """Return components, none of them merged."""
     return Components(
         pixel=pixel,
         merged=np.arange(len(pixel), dtype=np.uint32),
         behind=np.arange(len(pixel), dtype=np.uint32),
         size=size,
-        waits=np.zeros(len(pixel), np.bool_),
+        waits=waits,
     )
 
 
@@ -65,6 +65,7 @@ NO_LIMIT = Limit(np.empty(0), UNLIMITED, leaves=True)
 def merge_block(
     problem: Problem,
     forest: Forest,
+    boxes: NDArray[np.int64],
     components: Components,
     queue: Queue,
     bundles: Bundles,
@@ -81,6 +82,7 @@ def merge_block(
     n_merged = drain(
         problem,
         forest,
+        boxes,
         components,
         queue,
         bundles,
@@ -89,7 +91,6 @@ def merge_block(
         gain,
         limit.earlier_gain,
         limit.n_wanted,
-        0 if limit.n_wanted < UNLIMITED else int(n * IDLE),
         limit.floor,
         pulse,
     )
@@ -97,7 +98,8 @@ def merge_block(
     gain.resize(n_merged, refcheck=False)
     if not limit.leaves:
         none = new_bundles(0, 0, edge.dtype)
-        return edge, gain, Left(np.empty(0, np.int32), queue.pool[:0].copy(), none)
+        pixel, waits = components.pixel[:0].copy(), components.waits[:0].copy()
+        return edge, gain, Left(pixel, waits, queue.pool[:0].copy(), none)
     n_left = n - n_merged
     return edge, gain, leave(forest, components, queue, bundles, n_left)
 
@@ -105,8 +107,7 @@ def merge_block(
 def merge_parent(
     problem: Problem,
     forest: Forest,
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
+    boxes: NDArray[np.int64],
     children: list[Left],
     limit: Limit,
     pulse: NDArray[np.int64],
@@ -117,7 +118,9 @@ def merge_parent(
     """
     pixel = np.concatenate([child.pixel for child in children])
     forest.number[pixel] = np.arange(len(pixel), dtype=np.int32)
-    components = new_components(pixel, -forest.root[pixel])
+    waits = np.concatenate([child.waits for child in children])
+    waits[waits >= len(boxes)] = 0
+    components = new_components(pixel, -forest.root[pixel], waits)
     n_items = sum(len(child.items) for child in children)
     queue = new_queue(problem, n_items, children[0].items.dtype)
     bundles = children[0].bundles
@@ -136,8 +139,7 @@ def merge_parent(
             forest,
             components,
             queue,
-            low,
-            high,
+            boxes,
             child.items,
             first,
             first_bundle,
@@ -146,7 +148,7 @@ def merge_parent(
         if not shared:
             first_bundle += len(child.bundles.first) - 1
         del child  # so that its memory is given back before the next one takes more
-    return merge_block(problem, forest, components, queue, bundles, limit, pulse)
+    return merge_block(problem, forest, boxes, components, queue, bundles, limit, pulse)
 
 
 @kernel
@@ -155,8 +157,7 @@ def _put(
     forest: Forest,
     components: Components,
     queue: Queue,
-    low: Any,
-    high: Any,
+    boxes: Any,
     items: Any,
     first: int,
     first_bundle: int,
@@ -165,8 +166,9 @@ def _put(
 
     Its components are numbered from `first` on, its bundles from `first_bundle` on.
     An edge between two children leaves both; it is taken from that of its first pixel.
+    What goes on waiting is kept as it is.
     """
-    size, n_inside = components.size, problem.n_inside
+    size, waits, n_inside = components.size, components.waits, problem.n_inside
     trade_off, size_terms = problem.trade_off, problem.size_terms
     for at in range(len(items)):
         a, b, size_b = first + items[at]["a"], items[at]["b"], 1
@@ -177,35 +179,17 @@ def _put(
             if edge < 0:
                 edge -= first_bundle
         else:
-            outer = _outer_pixel(problem, edge)
-            if _contains_pixel(problem, low, high, outer):
+            outer = outer_pixel(problem, edge)
+            if depth_of(problem.shape, boxes, outer) == len(boxes):
                 if edge < 0:
                     continue
                 b = forest.number[_root_of(forest, outer)]
                 size_b = size[b]
-        balance = trade_off * balance_gain(size[a], size_b, n_inside, size_terms)
-        entropy = items[at]["entropy"]
-        place = claim(queue, log_at(queue, depth(queue, entropy + balance)))
-        write_item(queue.pool, place, entropy, edge, a, b)
-
-
-@kernel
-def _outer_pixel(problem: Problem, edge: int) -> int:
-    """Return the pixel that an edge leads to which leaves a block."""
-    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
-    if edge >= 0:
-        return int((edge >> bits) + problem.steps[edge & mask])
-    return ~edge >> bits
-
-
-@kernel
-def _contains_pixel(problem: Problem, low: Any, high: Any, pixel: int) -> bool:
-    """Whether the box from corner `low` to corner `high` contains a pixel."""
-    shape = problem.shape
-    row = pixel // shape[2]
-    plane = row // shape[1]
-    y, x = row - plane * shape[1], pixel - row * shape[2]
-    return contains(low, high, plane, y, x)
+        entropy, log = items[at]["entropy"], queue.n_logs
+        if waits[a] == 0 or (b >= 0 and waits[b] == 0):
+            balance = trade_off * balance_gain(size[a], size_b, n_inside, size_terms)
+            log = log_at(queue, depth(queue, entropy + balance))
+        write_item(queue.pool, claim(queue, log), entropy, edge, a, b)
 
 
 @kernel

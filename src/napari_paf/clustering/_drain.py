@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from napari_paf.clustering._bisection import depth_of
 from napari_paf.clustering._bundles import Bundles, best_edge, gain_inside
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import balance_gain
-from napari_paf.clustering._queue import Queue, depth, log_at, put
+from napari_paf.clustering._queue import Queue, depth, log_at, outer_pixel, put
 from napari_paf.clustering._state import (
+    UNLIMITED,
     Components,
     Forest,
     Problem,
@@ -27,11 +29,16 @@ from napari_paf.clustering._window import (
     sift_down,
 )
 
+IDLE = 0.02
+"""Give up, leaving the rest to the parent, when no more than this share of components
+is yet to wait: the queue is long, and little would come of it."""
+
 
 @kernel
 def drain(
     problem: Problem,
     forest: Forest,
+    boxes: Any,
     components: Components,
     queue: Queue,
     bundles: Bundles,
@@ -40,7 +47,6 @@ def drain(
     merged_gain: Any,
     earlier_gain: Any,
     n_wanted: int,
-    n_idle: int,
     floor: float,
     pulse: Any,
 ) -> int:
@@ -61,6 +67,8 @@ def drain(
     ----------
     problem, forest
         What to cluster, and the state of all pixels.
+    boxes : (depth, 2, 3) ndarray of int64
+        Those of the block and all around it; see `Block`.
     components
         The block's components, of which it alone may merge any.
     queue, bundles, window
@@ -69,9 +77,6 @@ def drain(
         Filled with the edges taken and their gains.
     earlier_gain : (n,) ndarray of float64
         Falling gains of merges made before; with them, `n_wanted` are enough.
-    n_idle : int
-        Give up, leaving the rest to the next round, when no more components than
-        this do not wait yet: the queue is long, and little would come of it.
     floor : float
         Take only what gains more: edges that are held back may gain as much.
     pulse : (2,) ndarray of int64
@@ -88,7 +93,10 @@ def drain(
     span, stop, bucket = Span(0, 0.0, 0.0, 0), 0, 0
     n_heap, n_merged, n_earlier = 0, 0, 0
     n_open = n_logs if floor == -math.inf else log_at(queue, depth(queue, floor)) + 1
-    n_active = len(merged)
+    n_active = 0
+    for a in range(len(waits)):
+        n_active += waits[a] == 0
+    n_idle = 0 if n_wanted < UNLIMITED else int(n_active * IDLE)
     while n_active > n_idle and pulse[0] == 0:
         if n_heap == 0:
             bucket += 1
@@ -116,8 +124,9 @@ def drain(
         item = heap[0]
         a, b = merged[items[item]["a"]], items[item]["b"]
         if b < 0:
-            if not waits[a]:
-                waits[a] = True
+            if waits[a] == 0:
+                outer = outer_pixel(problem, items[item]["edge"])
+                waits[a] = depth_of(problem.shape, boxes, outer)
                 n_active -= 1
             put(queue, n_logs, items, item)
         else:
@@ -154,8 +163,12 @@ def drain(
             if a == b or moved:
                 pass
             elif waits[a] or waits[b]:
-                n_active -= not (waits[a] and waits[b])
-                waits[a] = waits[b] = True
+                if waits[a] == 0:
+                    waits[a] = waits[b]
+                    n_active -= 1
+                elif waits[b] == 0:
+                    waits[b] = waits[a]
+                    n_active -= 1
                 put(queue, n_logs, items, item)
             else:
                 if keys[0] <= floor:

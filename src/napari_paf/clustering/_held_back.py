@@ -214,9 +214,9 @@ def bring_in(
         spare.put(_new_scratch(n, max(n_found), width, item))
     parts = [(*job, bundles, *at, spare) for job, at in zip(jobs, places, strict=True)]
     items = call_each(pool, _bring_in, parts, part(report, 0.2, 1), _TASK)
-    none = np.empty(0, np.int32)
-    boxed = [Left(none, of_box, bundles) for of_box in items]
-    return [*boxed, Left(left.pixel, left.items, bundles)]
+    none = (np.empty(0, np.int32), np.empty(0, np.uint8))
+    boxed = [Left(*none, of_box, bundles) for of_box in items]
+    return [*boxed, left._replace(bundles=bundles)]
 
 
 def _new_scratch(

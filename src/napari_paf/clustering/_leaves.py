@@ -7,12 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_paf.clustering._blocks import (
-    Limit,
-    contains,
-    merge_block,
-    new_components,
-)
+from napari_paf.clustering._bisection import contains
+from napari_paf.clustering._blocks import Limit, merge_block, new_components
 from napari_paf.clustering._bundles import new_bundles
 from napari_paf.clustering._compiled import kernel
 from napari_paf.clustering._gains import (
@@ -37,17 +33,18 @@ from napari_paf.clustering._state import Forest, Problem, above
 def merge_leaf(
     problem: Problem,
     forest: Forest,
-    low: NDArray[np.int64],
-    high: NDArray[np.int64],
+    boxes: NDArray[np.int64],
     item: np.dtype[np.void],
     limit: Limit,
     pulse: NDArray[np.int64],
 ) -> tuple[NDArray[np.signedinteger], NDArray[np.float64], Left]:
     """Merge single pixels in a box; see `merge_block`."""
+    low, high = boxes[-1]
     z, y, x = np.ogrid[tuple(map(slice, low, high))]
     shape = problem.shape
     pixel = ((z * shape[1] + y) * shape[2] + x).ravel().astype(np.int32)
-    components = new_components(pixel, np.ones(len(pixel), np.int32))
+    size, waits = np.ones(len(pixel), np.int32), np.zeros(len(pixel), np.uint8)
+    components = new_components(pixel, size, waits)
     extent = high - low
     inner = np.prod(np.maximum(extent - np.abs(problem.offsets), 0), axis=1)
     n_items = int((2 * len(pixel) - inner).sum())  # an edge inside has two ends here
@@ -56,7 +53,7 @@ def merge_leaf(
     _put_inner(problem, forest, low, high, queue, lanes, column)
     _put_leaving(problem, forest, low, high, queue)
     bundles = new_bundles(0, 0, item["edge"])
-    return merge_block(problem, forest, components, queue, bundles, limit, pulse)
+    return merge_block(problem, forest, boxes, components, queue, bundles, limit, pulse)
 
 
 @kernel

@@ -21,6 +21,7 @@ class Left(NamedTuple):
     """What a block leaves to its parent."""
 
     pixel: NDArray[np.int32]  # one for each component
+    waits: NDArray[np.uint8]  # and what each waits for, see `Components`
     items: NDArray[np.void]  # edges between two of them, and edges that leave the block
     bundles: Bundles  # what some of the items stand for
 
@@ -40,16 +41,20 @@ def new_pairs(n: int) -> Pairs:
 
 
 def leave(
-    forest: Forest, components: Components, queue: Queue, bundles: Bundles, n_left: int
+    forest: Forest,
+    components: Components,
+    queue: Queue,
+    bundles: Bundles,
+    n_left: int,
 ) -> Left:
     """Enter the merges of a block in the forest, and return what is left of it.
 
     The `n_left` components are numbered anew. The queue is emptied; what lies inside a
     component is dropped.
     """
-    pixel = np.empty(n_left, np.int32)
+    pixel, waits = np.empty(n_left, np.int32), np.empty(n_left, np.uint8)
     number = np.empty(len(components.pixel), np.uint32)
-    _enter(forest, components, pixel, number)
+    _enter(forest, components, pixel, waits, number)
     first = np.zeros(n_left + 2, np.int32)
     n_in_chunk = np.zeros(len(queue.before), np.int32)
     n_items, n_edges = _renumber(queue, bundles, number, first[2:], n_in_chunk)
@@ -74,18 +79,20 @@ def leave(
     packed.first.resize(n_bundles + 1, refcheck=False)
     packed.entropy.resize(packed.first[-1], refcheck=False)
     packed.edge.resize(packed.first[-1], refcheck=False)
-    return Left(pixel, items, packed)
+    return Left(pixel, waits, items, packed)
 
 
 @kernel
-def _enter(forest: Forest, components: Components, left: Any, number: Any) -> None:
+def _enter(
+    forest: Forest, components: Components, left: Any, left_waits: Any, number: Any
+) -> None:
     """Enter the merges of a block in the forest, and number the components left."""
-    pixel, merged, _, size, _ = components
+    pixel, merged, _, size, waits = components
     n_left = 0
     for old in range(len(pixel)):
         if merged[old] == old:
             forest.root[pixel[old]] = -size[old]
-            left[n_left] = pixel[old]
+            left[n_left], left_waits[n_left] = pixel[old], waits[old]
             number[old] = n_left
             n_left += 1
         else:

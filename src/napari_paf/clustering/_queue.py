@@ -78,6 +78,15 @@ def number_of(edge: int) -> int:
 
 
 @kernel
+def outer_pixel(problem: Problem, edge: int) -> int:
+    """Return the pixel that an edge leads to which leaves a block."""
+    bits, mask = problem.slot_bits, (1 << problem.slot_bits) - 1
+    if edge >= 0:
+        return int((edge >> bits) + problem.steps[edge & mask])
+    return ~edge >> bits
+
+
+@kernel
 def depth(queue: Queue, gain: float) -> float:
     """Return how deep in the queue a gain lies, in logs."""
     return max((queue.top - gain) * queue.scale, 0.0)

@@ -50,7 +50,9 @@ class Components(NamedTuple):
     merged: Any  # the number of the component that each is part of by now
     behind: Any  # the components that were merged, in a ring
     size: Any  # of what is a component still: the number of pixels
-    waits: Any  # and whether it has to wait for what is outside the block
+    # And the depth of the block in which what it waits for lies inside: until then, it
+    # need not be looked at. 0: it does not wait.
+    waits: Any
 
 
 @kernel

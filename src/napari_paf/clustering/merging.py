@@ -253,9 +253,9 @@ def _merge_blocks(
         given: Any,
         limit: Callable[[], Limit],
     ) -> None:
-        box, pulse = (block.low, block.high), np.zeros(2, np.int64)
+        pulse = np.zeros(2, np.int64)
         future = pool.submit(
-            lambda: function(problem, forest, *box, given, limit(), pulse)
+            lambda: function(problem, forest, block.boxes, given, limit(), pulse)
         )
         running[future] = (block, pulse)
 
