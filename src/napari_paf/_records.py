@@ -48,8 +48,20 @@ def check_record(record: Any) -> None:
 
 
 def has_colours(record: Mapping[str, Any]) -> bool:
-    """Return whether the image had colours, which are no axis of ``image_shape``."""
+    """Return whether the image had colours, which are no axis of ``image_shape``.
+
+    So are channels that were layers.
+    """
     return record["channel_axis"] is None and record["channels"] is not None
+
+
+def n_colours(record: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return how many colours the image may have had, opacity among them."""
+    if not has_colours(record):
+        return ()
+    if record["channels"] == "layers":
+        return (1 + len(record["channel_layers"]),)
+    return (3, 4)
 
 
 def _are_integers(value: Any, least: int, below: float = np.inf) -> bool:
@@ -116,6 +128,13 @@ def _is_plane(record: Mapping[str, Any]) -> bool:
 def _are_channels(record: Mapping[str, Any]) -> bool:
     channels, axis = record["channels"], record["channel_axis"]
     if axis is None:
+        if channels == "layers":
+            names = record.get("channel_layers")
+            return (
+                isinstance(names, Sequence)
+                and len(names) > 0
+                and all(isinstance(name, str) for name in names)
+            )
         return channels is None or channels in ("rgb", "grey", *COLOURS)
     n_channels = record["image_shape"][axis]
     return channels in ("all", "view") or _is_integer(channels, 0, n_channels)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_paf._progress import part
-from napari_paf._records import COLOURS, check_record, has_colours
+from napari_paf._records import COLOURS, check_record, n_colours
 
 if TYPE_CHECKING:
     from napari_paf._progress import Progress
@@ -30,7 +30,8 @@ def replay(
     Parameters
     ----------
     image : array_like
-        All of the image layer's data; of a multiscale image, the level that was used.
+        All of the image layer's data; of a multiscale image, the level that was used;
+        of channels that were layers, the image's first, all of them along a last axis.
     record : dict
         ``layer.metadata["napari_paf"]`` of the layer of superpixels.
     mask : array_like, optional
@@ -117,9 +118,11 @@ def _inside_outlines(record: dict[str, Any], index: list[Any]) -> NDArray[np.boo
 def _check(image: Any, record: dict[str, Any], mask: Any) -> None:
     check_record(record)
     wanted, shape = tuple(record["image_shape"]), tuple(image.shape)
-    colours = ((3,), (4,)) if has_colours(record) else ((),)
-    if shape[: len(wanted)] != wanted or shape[len(wanted) :] not in colours:
-        with_colours = " and 3 colours" if has_colours(record) else ""
+    numbers = n_colours(record)
+    further = {(n,) for n in numbers} if numbers else {()}
+    if shape[: len(wanted)] != wanted or shape[len(wanted) :] not in further:
+        what = "channels" if record["channels"] == "layers" else "colours"
+        with_colours = f" and {numbers[0]} {what}" if numbers else ""
         raise ValueError(
             f"image of shape {shape}: the superpixels were made from one of shape "
             f"{wanted}{with_colours}; give that image."
@@ -168,6 +171,8 @@ def _pixels(
     pixels = np.asarray(image[tuple(index)])
     if channels is None:
         return pixels, None
+    if channels == "layers":
+        return pixels, -1
     colours = pixels[..., :3]
     if channels == "grey":
         return to_grey(colours), None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_paf.replay import to_grey
+from napari_paf.widgets.common.channel_layers import ChannelStack, with_channels
 from napari_paf.widgets.common.layers import Index, full_resolution
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Plane:
     Attributes
     ----------
     data : array-like
-        The layer's array as it was when the plane was chosen; may be lazy.
+        The layer's array as it was when the plane was chosen; may be lazy. A
+        `ChannelStack` of it and those of other layers that are its channels.
     index : tuple of int or slice
         What to take of the axes of `data`, without the colours'.
     spatial : tuple of int
@@ -88,7 +90,14 @@ class Plane:
     @property
     def in_memory(self) -> bool:
         """Whether reading the plane costs nothing."""
+        if isinstance(self.data, ChannelStack):
+            return self.data.in_memory
         return isinstance(self.data, np.ndarray)
+
+    @property
+    def of_layers(self) -> bool:
+        """Whether its channels are layers."""
+        return isinstance(self.data, ChannelStack)
 
     @property
     def bounded(self) -> bool:
@@ -134,8 +143,10 @@ class Plane:
         """Return the pixels and their channel axis; may take long.
 
         For RGB layers, `channels` is one of `CHANNELS`; opacity is left out. For other
-        channels, it is ``"all"``, ``"view"`` or a number.
+        channels, it is ``"all"``, ``"view"`` or a number. Layers are read all of them.
         """
+        if self.of_layers:
+            return self.data[self.index], -1
         index = list(self.index)
         if self.channel_axis is not None:
             if channels == "all":
@@ -170,6 +181,8 @@ class Plane:
     def describe(self) -> str:
         """Return size and type in a few words."""
         kind = "RGB, " if self.rgb else ""
+        if self.of_layers:
+            kind = f"{self.data.shape[-1]} channels, "
         lengths = " \u00d7 ".join(str(length) for length in self.shape)
         size = f"{lengths}, {kind}{self.data.dtype}"
         if self.loop:
@@ -197,6 +210,7 @@ def plane_in_view(
     axes: str | None = None,
     extent: str = "plane",
     level: int = 0,
+    others: Sequence[Image] = (),
     spatial: tuple[int, ...] | None = None,
 ) -> Plane:
     """Return the part of `layer` to divide into superpixels.
@@ -213,6 +227,8 @@ def plane_in_view(
         The plane in view; the volume of z, y and x in view; or all planes, one by one.
     level : int
         Of a multiscale layer.
+    others : sequence of Image
+        Layers that are further channels of it; see `alike`.
     spatial : tuple of int, optional
         The axes of a plane. Default: those that the viewer shows.
     """
@@ -244,7 +260,7 @@ def plane_in_view(
     sizes = tuple(abs(float(layer.scale[axis])) * zoom[axis] for axis in spatial)
     alike = max(sizes) <= 1.01 * min(sizes)
     return Plane(
-        data=data,
+        data=with_channels(data, others),
         index=tuple(index),
         spatial=spatial,
         stack_shape=shape,

@@ -46,7 +46,8 @@ def with_present_names(
     ----------
     viewer : Viewer
     record : dict
-        With a ``..._layer_id`` beside each ``..._layer``.
+        With a ``..._layer_id`` beside each ``..._layer``, and a list of ids beside
+        ``channel_layers``.
     write : callable
         Returns the script for a record.
 
@@ -55,22 +56,31 @@ def with_present_names(
     code : str
         It begins with a remark where a layer is not there any more.
     """
-    names = {str(layer.unique_id): layer.name for layer in viewer.layers}
+    names: dict[Any, str] = {
+        str(layer.unique_id): layer.name for layer in viewer.layers
+    }
     remarks = []
-    for key in [key for key in record if key.endswith("_layer")]:
-        layer_id = record.get(f"{key}_id")
+
+    def present(name: str | None, layer_id: str | None) -> str | None:
         if layer_id in names:
-            record = {**record, key: names[layer_id]}
-        elif record[key] in names.values():
+            return names[layer_id]
+        if name in names.values():
             remarks.append(
-                f"# The layer {record[key]!r} was removed, and another one has its "
+                f"# The layer {name!r} was removed, and another one has its "
                 "name:\n# if that does not hold the same, write the right name below.\n"
             )
-        elif record[key] is not None:
+        elif name is not None:
             remarks.append(
-                f"# The layer {record[key]!r} is not in the viewer any more: open it "
+                f"# The layer {name!r} is not in the viewer any more: open it "
                 "again, under this name.\n"
             )
+        return name
+
+    for key in [key for key in record if key.endswith("_layer")]:
+        record = {**record, key: present(record[key], record.get(f"{key}_id"))}
+    if record.get("channel_layers"):
+        both = zip(record["channel_layers"], record["channel_layers_id"], strict=True)
+        record = {**record, "channel_layers": [present(*each) for each in both]}
     return "".join(remarks) + write(record)
 
 

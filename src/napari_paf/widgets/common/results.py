@@ -175,7 +175,9 @@ def _what_happened(
             source.place,
         )
     levels = image.data if image.multiscale else [image.data]
-    if changed or not any(level is source.plane.data for level in levels):
+    data = source.plane.data
+    used = data.arrays[0] if source.plane.of_layers else data
+    if changed or not any(level is used for level in levels):
         return (
             f"The image \u201c{image.name}\u201d changed during the run; the "
             "superpixels are those of the image as it was.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels
 
+from napari_paf.widgets.common.channel_layers import layers_of_ids, with_channels
 from napari_paf.widgets.common.layers import placement, unwrap
 from napari_paf.widgets.common.records import KEY, is_a_copy, mark_as_own, record_of
 from napari_paf.widgets.common.undoable import can_undo, follow_undo, write_labels
@@ -25,7 +26,13 @@ FUNCTIONS = ("merge_regions", "grow_seeds")
 
 
 def with_image(viewer: Viewer, plane: Plane, record: dict[str, Any]) -> Plane | None:
-    """Return a plane with the pixels of its image, if that is still in the viewer."""
+    """Return a plane with the pixels of its image, if that is still in the viewer.
+
+    Its channels that are layers must be, too.
+    """
+    others = layers_of_ids(viewer, record.get("channel_layers_id") or ())
+    if others is None:
+        return None
     for layer in viewer.layers:
         image = unwrap(layer)
         if (
@@ -33,8 +40,11 @@ def with_image(viewer: Viewer, plane: Plane, record: dict[str, Any]) -> Plane | 
             and str(image.unique_id) == record["image_layer_id"]
         ):
             for data in image.data if image.multiscale else [image.data]:
-                if tuple(data.shape[: image.ndim]) == plane.stack_shape:
-                    return replace(plane, data=data)
+                shapes = {tuple(each.data.shape) for each in others}
+                if tuple(data.shape[: image.ndim]) == plane.stack_shape and (
+                    shapes <= {plane.stack_shape}
+                ):
+                    return replace(plane, data=with_channels(data, others))
     return None
 
 

@@ -212,7 +212,8 @@ class ObjectsWidget(ObjectControls):
         record = layer.metadata[KEY]
         plane = with_image(self._viewer, known.plane, record)
         if plane is None:
-            return None, NO_IMAGE.format(record["image_layer"])
+            names = [record["image_layer"], *(record.get("channel_layers") or ())]
+            return None, NO_IMAGE.format("\u201d or \u201c".join(names))
         whole, shape = plane.stack_shape, tuple(layer.data.shape)
         if not still_fits(plane, known.index, shape):
             return None, OTHER_SHAPE

@@ -12,6 +12,7 @@ _NEEDED = (
     "loop_axes",
     "channel_axis",
     "channels",
+    "channel_layers",
     "window",
     "zoom",
     "spacing",
@@ -50,10 +51,19 @@ def as_python(record: dict[str, Any]) -> str:
     mask = record["mask_layer"]
     masked = "" if mask is None else f"mask = viewer.layers[{mask!r}].data\n"
     plain = not (record["loop_axes"] or record["outlines"] or masked)
+    of_layers = record["channels"] == "layers"
+    index = _index(record) if plain else ""
+    if of_layers:
+        names = [record["image_layer"], *record["channel_layers"]]
+        layers = "".join(
+            f"    viewer.layers[{name!r}].data{index},\n" for name in names
+        )
+        image = f"np.stack([\n{layers}], axis=-1)"
     if not plain or record["channels"] == "grey":
         kept = {key: record[key] for key in _NEEDED if key in record}
+        numpy = "import numpy as np\n" if of_layers else ""
         return (
-            "from napari_paf.replay import replay\n\n"
+            f"{numpy}from napari_paf.replay import replay\n\n"
             f"record = {pformat(kept, sort_dicts=False, width=80)}\n"
             f"image = {image}\n{masked}"
             f"labels = replay(image, record{', mask=mask' if masked else ''})\n"
@@ -66,7 +76,8 @@ def as_python(record: dict[str, Any]) -> str:
     for key in ("model", "balance", "connectivity", "spacing", "device"):
         options[key] = record[key]
     lines = ["import numpy as np", "import napari_paf", ""]
-    lines.append(f"image = np.asarray({image}{_index(record)})")
+    image = image if of_layers else f"np.asarray({image}{index})"
+    lines.append(f"image = {image}")
     lines += [f"labels = napari_paf.{name}(", "    image,", f"    {number},"]
     lines += [f"    {k}={v!r}," for k, v in options.items() if v is not None]
     return "\n".join([*lines, end]) + "\n"
@@ -88,14 +99,14 @@ def _index(record: dict[str, Any]) -> str:
             if axis == record["channel_axis"] and channels != "view":
                 at = ":" if channels == "all" else channels
             parts.append(str(at))
-    if record["channel_axis"] is None and channels is not None:
+    if record["channel_axis"] is None and channels not in (None, "layers"):
         parts.append({"red": "0", "green": "1", "blue": "2"}.get(channels, ":3"))
     return "" if set(parts) <= {":"} else f"[{', '.join(parts)}]"
 
 
 def _channel_axis(record: dict[str, Any]) -> int | None:
     if record["channel_axis"] is None:
-        return -1 if record["channels"] == "rgb" else None
+        return -1 if record["channels"] in ("rgb", "layers") else None
     if record["channels"] != "all":
         return None
     before = range(record["channel_axis"])

@@ -10,6 +10,7 @@ from magicgui.widgets import CheckBox, ComboBox, LineEdit
 from napari.layers import Shapes
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
+from napari_paf.widgets.common.channel_layers import LayerChecks, alike
 from napari_paf.widgets.common.choices import ChoiceBox, ImageBox, MaskBox, ModelBox
 from napari_paf.widgets.common.form import Form, RunPanel, help_button
 from napari_paf.widgets.common.layers import unwrap
@@ -74,6 +75,7 @@ class SuperpixelControls(RunningWidget):
 
     def _make_controls(self) -> None:
         self.image_layer = ImageBox(self._viewer)
+        self.channel_layers = LayerChecks()
         self.extent = ChoiceBox()
         self.channels = ChoiceBox()
         self._granularity = Granularity()
@@ -100,6 +102,7 @@ class SuperpixelControls(RunningWidget):
         form = Form()
         form.add("Image", self.image_layer, TOOLTIPS["image_layer"])
         self._plane_note = form.add_note()
+        self._together_row = self._row(form, "Together with", "channel_layers")
         self._extent_row = self._row(form, "Divide", "extent")
         self._channel_row = self._row(form, "Channels", "channels")
         self._granularity.add_to(form)
@@ -131,7 +134,7 @@ class SuperpixelControls(RunningWidget):
         layout.addWidget(self._panel)
         layout.addLayout(tools)
         layout.addStretch()
-        for part in (*self._extent_row, *self._channel_row):
+        for part in (*self._extent_row, *self._channel_row, *self._together_row):
             part.hide()
         self.unique.native.hide()
 
@@ -168,6 +171,7 @@ class SuperpixelControls(RunningWidget):
             self.channels.set_choices([*OTHER_CHANNELS, *numbers], "view")
         else:
             self.channels.set_choices(CHANNELS, "rgb")
+        self._offer_channel_layers(layer)
         shown = layer is not None and (layer.rgb or "c" in axes)
         for part in self._channel_row:
             part.setVisible(shown)
@@ -189,6 +193,12 @@ class SuperpixelControls(RunningWidget):
         ]
         self.region.set_choices([IN_VIEW, *shapes], None)
         self.unique.native.setVisible(stack and self.extent.value == "planes")
+
+    def _offer_channel_layers(self, layer: Image | None) -> None:
+        others = alike(self._viewer, layer, self.axes.value)
+        self.channel_layers.set_choices(others)
+        for part in self._together_row:
+            part.setVisible(bool(others))
 
     def _offer_neighbours(self, ndim: int) -> None:
         offered = CONNECTIVITY[ndim]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Shapes
+from napari.layers import Image, Shapes
 from qtpy.QtCore import QTimer
 
 from napari_paf.widgets.common import warmup
 from napari_paf.widgets.common.axes import guess_axes, why_not_axes
+from napari_paf.widgets.common.layers import unwrap
 from napari_paf.widgets.common.plane import mask_of, plane_in_view
 from napari_paf.widgets.common.preferences import REMEMBERED_VALUES, preferred_device
 from napari_paf.widgets.common.region import AREAS, box_in_view, box_of_shapes
@@ -67,6 +68,7 @@ class SuperpixelFollower(SuperpixelControls):
         for control in (self.image_layer, self.mask_layer):
             control.changed.connect(self._watch_layers)
         self.region.changed.connect(self._watch_region)
+        self.channel_layers.changed.connect(self._update)
         for name in ("n_segments", "balance", "connectivity", "channels", "unique"):
             getattr(self, name).changed.connect(self._update)
         for name in ("extent", "region", "level", "axes"):
@@ -103,6 +105,12 @@ class SuperpixelFollower(SuperpixelControls):
             choices = getattr(control, "choices", None)
             if name == "model" or choices is None or value in choices:
                 control.value = value
+        wanted = record.get("channel_layers_id") or ()
+        self.channel_layers.value = [
+            layer
+            for layer in self.channel_layers.choices
+            if str(layer.unique_id) in wanted
+        ]
 
     def _look_later(self, event: Any = None) -> None:
         if self.region.value == "view":
@@ -122,6 +130,10 @@ class SuperpixelFollower(SuperpixelControls):
         self._ties.names.disconnect()
         for layer in self._viewer.layers:
             self._ties.names.connect(layer.events.name, self._refresh_layers)
+            if isinstance(unwrap(layer), Image):  # it may be, or become, a channel
+                for name in ("data", "scale", "translate"):
+                    emitter = getattr(layer.events, name)
+                    self._ties.names.connect(emitter, self._on_other_image)
         self.image_layer.refresh()
         self.mask_layer.refresh()
         self._offer_for(self.image_layer.value)
@@ -149,6 +161,14 @@ class SuperpixelFollower(SuperpixelControls):
             self._ties.layers.connect(mask.events.labels_update, self._update_soon)
         self._update()
 
+    def _on_other_image(self, event: Any) -> None:
+        changed = unwrap(event.source)
+        ticked = any(changed is layer for layer in self.channel_layers.value)
+        if ticked and event.type == "data":
+            self._update_soon()
+        else:
+            self._recheck.start(0)
+
     def _guess_axes(self, event: Any = None) -> None:
         layer = self.image_layer.value
         self.axes.value = guess_axes(layer.ndim, layer.axis_labels)
@@ -167,6 +187,7 @@ class SuperpixelFollower(SuperpixelControls):
 
     def _update(self, event: Any = None) -> None:
         """Look at what is in view and whether superpixels of it can be had."""
+        self._offer_channel_layers(self.image_layer.value)
         self._plane, self._box, reason = self._look()
         mask = counts = None
         if self._plane is not None:
@@ -212,6 +233,7 @@ class SuperpixelFollower(SuperpixelControls):
             axes=self.axes.value,
             extent=self.extent.value,
             level=self.level.value or 0,
+            others=self.channel_layers.value,
         )
         region = self.region.value
         if region is None:

@@ -21,7 +21,7 @@ EDITED = (
 )
 
 # Of what a run notes: the number, and names, which layers may have changed since.
-_NO_MATTER = ("n_segments", "mask_layer", "region")
+_NO_MATTER = ("n_segments", "mask_layer", "channel_layers", "region")
 
 
 class Live:

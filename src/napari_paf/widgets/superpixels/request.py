@@ -96,6 +96,7 @@ class Request:
     device: str
     unique: bool = True
     axes: str = ""
+    channel_layers: tuple[tuple[str, str], ...] = ()  # names and ids of those beside
 
     def __call__(self, progress: Progress) -> Computed:
         """Read the image and compute its superpixels."""
@@ -170,7 +171,11 @@ class Request:
             [axis, *plane.index[axis].indices(plane.stack_shape[axis])[:2]]  # type: ignore[union-attr]
             for axis in plane.spatial
         ]
-        choice = plane.rgb or plane.channel_axis is not None
+        channels: str | int | None = None
+        if plane.of_layers:
+            channels = "layers"
+        elif plane.rgb or plane.channel_axis is not None:
+            channels = self.channels
         return {
             "function": "superpixels",
             "version": __version__,
@@ -179,7 +184,9 @@ class Request:
             "axes": self.axes,
             "loop_axes": list(plane.loop),
             "channel_axis": plane.channel_axis,
-            "channels": self.channels if choice else None,
+            "channels": channels,
+            "channel_layers": [name for name, _ in self.channel_layers],
+            "channel_layers_id": [layer_id for _, layer_id in self.channel_layers],
             "window": window if plane.bounded else None,
             "zoom": list(plane.zoom),
             "spacing": None if plane.spacing is None else list(plane.spacing),

@@ -9,6 +9,8 @@ TOOLTIPS = {
     "image_layer": "The image to divide into superpixels. It follows the layer that "
     "is active in the layer list until you choose one here.",
     "channels": "Which colours or channels of the image to use.",
+    "channel_layers": "Other images of the same size and place: tick those that are "
+    "further channels of this one, such as stains. An edge in any of them counts.",
     "extent": "Divide the plane that the viewer shows, the whole volume, or all planes "
     "of the stack, one after the other.",
     "slider": "Drag to make superpixels finer or coarser; the last result is redrawn "

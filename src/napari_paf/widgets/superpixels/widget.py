@@ -58,6 +58,8 @@ class SuperpixelsWidget(SuperpixelFollower):
     ----------
     image_layer, mask_layer, channels, n_segments, model, balance, connectivity, device
         What to compute, as in `napari_paf.superpixels`.
+    channel_layers
+        Layers that are further channels of the image.
     extent
         Of a stack: ``"plane"``, the one in view; ``"volume"``; or ``"planes"``, one by
         one, with labels that are `unique` or not.
@@ -173,6 +175,10 @@ class SuperpixelsWidget(SuperpixelFollower):
             device=self.device.value,
             unique=self.unique.value,
             axes=self.axes.value,
+            channel_layers=tuple(
+                (layer.name, str(layer.unique_id))
+                for layer in self.channel_layers.value
+            ),
         )
 
     def _on_done(self, computed: Computed) -> None:
