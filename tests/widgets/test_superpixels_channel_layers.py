@@ -152,9 +152,11 @@ def test_slider_draws_no_other_channels(stains, run, qtbot):
     widget.n_segments.value = 9
     qtbot.waitUntil(lambda: widget.message == NEEDS_RUN)
     tick(widget, 0)
+    viewer.layers["stain 1"].name = "nuclei"
+    viewer.layers["stain 2"].data = noise(30, 40, seed=8)
     widget.n_segments.value = 10
     qtbot.waitUntil(lambda: layer.data.max() == 10)
-    viewer.layers["stain 1"].data = noise(30, 40, seed=9)
+    viewer.layers["nuclei"].data = noise(30, 40, seed=9)
     widget.n_segments.value = 11
     qtbot.wait(50)
     assert layer.data.max() == 10, "the channel has other pixels since"
