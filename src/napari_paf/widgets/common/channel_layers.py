@@ -11,23 +11,21 @@ from psygnal import Signal
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
-    QScrollArea,
+    QGridLayout,
     QSizePolicy,
     QStyle,
     QStyleOptionButton,
     QStylePainter,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_paf.widgets.common.layers import placement, unwrap
+from napari_paf.widgets.common.rows_area import RowsArea
 
 if TYPE_CHECKING:
     from napari import Viewer
     from numpy.typing import NDArray
     from qtpy.QtGui import QPaintEvent
-
-_MOST_ROWS = 4  # more can be scrolled to
 
 
 class ChannelStack:
@@ -109,11 +107,11 @@ class LayerChecks:
     changed = Signal(list)
 
     def __init__(self) -> None:
-        self.native = QScrollArea()
-        self.native.setFrameShape(QScrollArea.Shape.NoFrame)
-        self.native.setWidgetResizable(True)
-        self.native.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.native.setSizeAdjustPolicy(QScrollArea.SizeAdjustPolicy.AdjustToContents)
+        rows = QWidget()
+        self._grid = QGridLayout(rows)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setVerticalSpacing(2)
+        self.native = RowsArea(rows)
         self._boxes: list[_LayerBox] = []
         self._layers: list[Any] = []
         self._ticked: list[Any] = []
@@ -162,19 +160,16 @@ class LayerChecks:
         """Offer other layers; those that were ticked and still are offered stay so."""
         names = [layer.name for layer in layers]
         if list(map(id, layers)) != list(map(id, self._layers)):
+            for box in self._boxes:
+                self._grid.removeWidget(box)
+                box.deleteLater()
             self._layers = list(layers)
             self._boxes = [_LayerBox() for _ in layers]
-            rows = QWidget()
-            column = QVBoxLayout(rows)
-            column.setContentsMargins(0, 0, 0, 0)
-            column.setSpacing(2)
-            for box, layer in zip(self._boxes, layers, strict=True):
+            for row, (box, layer) in enumerate(zip(self._boxes, layers, strict=True)):
                 box.setChecked(_is_among(layer, self._ticked))
                 box.toggled.connect(self._look)
-                column.addWidget(box)
-            height = rows.fontMetrics().height() + 10
-            self.native.setMaximumHeight(_MOST_ROWS * height)
-            self.native.setWidget(rows)
+                self._grid.addWidget(box, row, 0)
+            self.native.fit(len(layers))
         for box, name in zip(self._boxes, names, strict=True):
             box.setText(name)
             box.setToolTip(f"{name}\n\n{self.tooltip}")

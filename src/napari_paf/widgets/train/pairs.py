@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
 from napari_paf.widgets.common.choices import ChoiceBox
 from napari_paf.widgets.common.layers import full_resolution, unwrap
 from napari_paf.widgets.common.records import KEY, labels_in
+from napari_paf.widgets.common.rows_area import RowsArea
 from napari_paf.widgets.train.guess import Candidate, guess_pairs
-from napari_paf.widgets.train.rows_area import RowsArea
 from napari_paf.widgets.train.texts import TOOLTIPS
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class PairsTable(QWidget):
         self._grid.setColumnStretch(1, 1)
         for column, title in enumerate(("Image", "Labels")):
             self._grid.addWidget(QLabel(title), 0, column)
-        self._scroll = RowsArea(self._grid_widget)
+        self._scroll = RowsArea(self._grid_widget, n_headings=1)
         buttons = QHBoxLayout()
         buttons.addWidget(self.add_button)
         buttons.addWidget(self.guess_button)

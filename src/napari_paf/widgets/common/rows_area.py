@@ -9,10 +9,17 @@ _MOST_ROWS_SHOWN = 4
 
 
 class RowsArea(QScrollArea):
-    """Shows some rows; more of them scroll."""
+    """Shows some rows; more of them scroll.
 
-    def __init__(self, rows: QWidget) -> None:
+    Parameters
+    ----------
+    rows : QWidget
+        With a grid; the first `n_headings` rows of it are headings.
+    """
+
+    def __init__(self, rows: QWidget, *, n_headings: int = 0) -> None:
         super().__init__()
+        self._n_headings = n_headings
         self.setWidget(rows)
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -21,7 +28,7 @@ class RowsArea(QScrollArea):
         self._n_shown = 1
 
     def fit(self, n_rows: int) -> None:
-        """Be as high as the heading and the rows, or some of them."""
+        """Be as high as the headings and the rows, or some of them."""
         self._n_shown = min(n_rows, _MOST_ROWS_SHOWN)
         self.setVerticalScrollBarPolicy(
             Qt.ScrollBarPolicy.ScrollBarAsNeeded
@@ -52,7 +59,8 @@ class RowsArea(QScrollArea):
             item, (row, *_) = grid.itemAt(number), grid.getItemPosition(number)
             if item is not None and row is not None:
                 heights[row] = max(heights.get(row, 0), item.sizeHint().height())
-        shown = [heights[row] for row in sorted(heights)][: 1 + self._n_shown]
+        n_shown = self._n_headings + self._n_shown
+        shown = [heights[row] for row in sorted(heights)][:n_shown]
         height = sum(shown) + (len(shown) - 1) * grid.verticalSpacing()
         return QSize(200, height + 5)  # focus frames and such
 
