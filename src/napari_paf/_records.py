@@ -48,15 +48,15 @@ def check_record(record: Any) -> None:
 
 
 def has_colours(record: Mapping[str, Any]) -> bool:
-    """Return whether the image had colours, which are no axis of ``image_shape``.
+    """Return whether the image had colours, or channels that were layers.
 
-    So are channels that were layers.
+    Both lie along a last axis, which ``image_shape`` is without.
     """
     return record["channel_axis"] is None and record["channels"] is not None
 
 
 def n_colours(record: Mapping[str, Any]) -> tuple[int, ...]:
-    """Return how many colours the image may have had, opacity among them."""
+    """Return how many of them the image may have had, opacity among colours."""
     if not has_colours(record):
         return ()
     if record["channels"] == "layers":

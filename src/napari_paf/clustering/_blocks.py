@@ -28,12 +28,7 @@ from napari_paf.clustering._queue import (
     outer_pixel,
     write_item,
 )
-from napari_paf.clustering._state import (
-    UNLIMITED,
-    Components,
-    Forest,
-    Problem,
-)
+from napari_paf.clustering._state import UNLIMITED, Components, Forest, Problem
 from napari_paf.clustering._window import new_window
 
 

@@ -41,11 +41,7 @@ def new_pairs(n: int) -> Pairs:
 
 
 def leave(
-    forest: Forest,
-    components: Components,
-    queue: Queue,
-    bundles: Bundles,
-    n_left: int,
+    forest: Forest, components: Components, queue: Queue, bundles: Bundles, n_left: int
 ) -> Left:
     """Enter the merges of a block in the forest, and return what is left of it.
 

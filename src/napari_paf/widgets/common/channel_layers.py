@@ -68,23 +68,24 @@ def alike(viewer: Viewer, image: Image | None, axes: str) -> list[Image]:
     """
     if image is None or "c" in axes or not _is_plain(image):
         return []
+    shape, place = tuple(image.data.shape), _place(image)
     return [
         layer
         for layer in map(unwrap, viewer.layers)
         if isinstance(layer, Image)
         and layer is not image
         and _is_plain(layer)
-        and tuple(layer.data.shape) == tuple(image.data.shape)
-        and _same_place(layer, image)
+        and tuple(layer.data.shape) == shape
+        and layer.units == image.units
+        and np.allclose(_place(layer), place)
     ]
 
 
-def _same_place(one: Image, other: Image) -> bool:
-    here, there = placement(one), placement(other)
+def _place(layer: Image) -> NDArray[np.float64]:
+    """Return all numbers that tell where a layer lies."""
+    place = placement(layer)
     names = ("scale", "translate", "rotate", "shear", "affine")
-    return here["units"] == there["units"] and all(
-        np.allclose(here[name], there[name]) for name in names
-    )
+    return np.concatenate([np.ravel(place[name]) for name in names])
 
 
 def _is_plain(layer: Image) -> bool:

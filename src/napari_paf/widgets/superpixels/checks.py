@@ -38,7 +38,9 @@ def why_not(
     Only looks at what costs next to nothing. `n_inside` is how many pixels of each
     plane are divided, if that is known.
     """
-    small = plane.n_pixels * plane.n_planes <= _MOST_PIXELS_TO_READ
+    n_copied = plane.data.shape[-1] if plane.of_layers else 1
+    n_read = plane.n_pixels * plane.n_planes * n_copied
+    small = n_read <= _MOST_PIXELS_TO_READ
     if plane.n_pixels > _MOST_PIXELS_AT_ONCE:
         return TOO_LARGE.format(" \u00d7 ".join(str(n) for n in plane.shape))
     try:

@@ -171,7 +171,6 @@ class SuperpixelControls(RunningWidget):
             self.channels.set_choices([*OTHER_CHANNELS, *numbers], "view")
         else:
             self.channels.set_choices(CHANNELS, "rgb")
-        self._offer_channel_layers(layer)
         shown = layer is not None and (layer.rgb or "c" in axes)
         for part in self._channel_row:
             part.setVisible(shown)

@@ -112,7 +112,7 @@ class Request:
             which = f", plane {number + 1} of {n_planes}" if n_planes > 1 else ""
             progress(first, f"Reading the image{which}")
             image, channel_axis = plane.read(self.channels)
-            if plane.in_memory:
+            if plane.in_memory and not plane.of_layers:  # which are copied to be read
                 image = image.copy()  # the layer may be edited during the run
             mask = inside_of(plane, self.mask, self.box)
             if self.plane.loop and mask is not None and not mask.any():
